@@ -1,0 +1,1 @@
+"""Sixth Finger: evaluation and artifact auditing for text-to-image generators."""

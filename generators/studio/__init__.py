@@ -1,0 +1,1 @@
+"""Rendered ground truth: scenes with exact annotations and, where asked for, planted defects."""

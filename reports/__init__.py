@@ -1,0 +1,1 @@
+"""Comparative reports of runs."""
