@@ -18,7 +18,12 @@ from generators.api import GeneratorError
 from generators.studio.scene import Camera, Colour, Floats, Light, Material, Part, Rendered, Scene
 
 SAMPLES = 16  # per pixel; RMSE about 4 grey levels at 128 x 128, half of that once halved to 64 x 64
-LLVM_PATTERNS = ("/usr/lib/*/libLLVM.so.*", "/usr/lib/llvm-*/lib/libLLVM*.so*", "/usr/lib*/libLLVM.so*", "/opt/homebrew/opt/llvm/lib/libLLVM.dylib")
+LLVM_PATTERNS = (
+    "/usr/lib/*/libLLVM.so.*",
+    "/usr/lib/llvm-*/lib/libLLVM*.so*",
+    "/usr/lib*/libLLVM.so*",
+    "/opt/homebrew/opt/llvm/lib/libLLVM.dylib",
+)
 
 
 @cache
@@ -68,9 +73,16 @@ def render(scene: Scene, *, size: int = 128, samples: int = SAMPLES, seed: int =
     exact = np.array(mi.render(world, integrator=facts, sensor=view, spp=1, seed=0))
     depth = exact[..., 0].astype(np.float32)
     names, ids = _object_ids(mi, world, scene.parts, exact[..., 4], depth)
-    image = saturate(encode(light), scene.saturation)
+    image = encode(light)
+    if scene.swap is not None:
+        other = render(scene.swap, size=size, samples=samples, seed=seed)
+        wanted = [1 + index for index, name in enumerate(names) if name in scene.swapped]
+        image = np.where(np.isin(ids, wanted)[..., None], other.image, image)
+    image = saturate(image, scene.saturation)
     points = {name: project(scene.camera, points, depth) for name, points in scene.points.items()}
-    return Rendered(image=image, depth=depth, normals=exact[..., 1:4].astype(np.float32), ids=ids, names=names, points=points)
+    return Rendered(
+        image=image, depth=depth, normals=exact[..., 1:4].astype(np.float32), ids=ids, names=names, points=points
+    )
 
 
 def project(camera: Camera, points: Floats, depth: Floats) -> Floats:
@@ -115,7 +127,10 @@ def saturate(image: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
 
 
 def _world(mi: ModuleType, scene: Scene, size: int, samples: int) -> dict[str, Any]:
-    world: dict[str, Any] = {"type": "scene", "sensor": _sensor(mi, scene.camera, size, samples, "multijitter", "gaussian")}
+    world: dict[str, Any] = {
+        "type": "scene",
+        "sensor": _sensor(mi, scene.camera, size, samples, "multijitter", "gaussian"),
+    }
     world["ambient"] = {"type": "constant", "radiance": _rgb(scene.ambient)}
     for index, part in enumerate(scene.parts):
         world[f"part{index:04d}"] = _shape(mi, part, f"part{index:04d}")
@@ -127,13 +142,24 @@ def _world(mi: ModuleType, scene: Scene, size: int, samples: int) -> dict[str, A
 def _sensor(mi: ModuleType, camera: Camera, size: int, samples: int, sampler: str, rfilter: str) -> dict[str, Any]:
     look = mi.ScalarTransform4f().look_at(list(camera.origin), list(camera.target), list(camera.up))
     film = {"type": "hdrfilm", "width": size, "height": size, "rfilter": {"type": rfilter}, "pixel_format": "rgb"}
-    return {"type": "perspective", "fov": camera.fov, "to_world": look, "film": film, "sampler": {"type": sampler, "sample_count": samples}}
+    return {
+        "type": "perspective",
+        "fov": camera.fov,
+        "to_world": look,
+        "film": film,
+        "sampler": {"type": sampler, "sample_count": samples},
+    }
 
 
 def _light(light: Light) -> dict[str, Any]:
     area = np.pi * light.radius**2
     radiance = (light.power[0] / area, light.power[1] / area, light.power[2] / area)
-    return {"type": "sphere", "center": list(light.position), "radius": light.radius, "emitter": {"type": "area", "radiance": _rgb(radiance)}}
+    return {
+        "type": "sphere",
+        "center": list(light.position),
+        "radius": light.radius,
+        "emitter": {"type": "area", "radiance": _rgb(radiance)},
+    }
 
 
 def _rgb(value: Colour) -> dict[str, Any]:
@@ -146,7 +172,14 @@ def _shape(mi: ModuleType, part: Part, name: str) -> Any:
         raise ValueError(f"part {part.name!r} has no triangles")
     props = mi.Properties()
     props["surface"] = mi.load_dict(_bsdf(mi, part.material, mesh.colours is not None))
-    shape = mi.Mesh(name, len(mesh.vertices), len(mesh.faces), props=props, has_vertex_normals=mesh.smooth, has_vertex_texcoords=mesh.uv is not None)
+    shape = mi.Mesh(
+        name,
+        len(mesh.vertices),
+        len(mesh.faces),
+        props=props,
+        has_vertex_normals=mesh.smooth,
+        has_vertex_texcoords=mesh.uv is not None,
+    )
     if mesh.colours is not None:
         shape.add_attribute("vertex_color", 3, np.ravel(linear(mesh.colours)))
     fields = mi.traverse(shape)
@@ -164,7 +197,13 @@ def vertex_normals(vertices: NDArray[Any], faces: NDArray[Any]) -> Floats:
     """Area-weighted average of face normals at each vertex, (V, 3), unit length."""
     corners = np.asarray(vertices, dtype=np.float64)[faces.astype(np.int64)]
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack([sum(np.bincount(faces[:, k].astype(np.int64), across[:, axis], minlength=len(vertices)) for k in range(3)) for axis in range(3)], axis=1)
+    normals = np.stack(
+        [
+            sum(np.bincount(faces[:, k].astype(np.int64), across[:, axis], minlength=len(vertices)) for k in range(3))
+            for axis in range(3)
+        ],
+        axis=1,
+    )
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     return (normals / np.where(length > 0, length, 1)).astype(np.float32)
 
@@ -181,11 +220,19 @@ def _bsdf(mi: ModuleType, material: Material, vertex_colours: bool) -> dict[str,
         base = {"type": "bitmap", "bitmap": mi.Bitmap(pixels), "raw": False, "filter_type": "bilinear"}
     else:
         base = _rgb(tuple(linear(np.array(material.colour)).tolist()))
-    inner = {"type": "principled", "base_color": base, "roughness": material.roughness, "metallic": material.metallic, "specular": 0.4}
+    inner = {
+        "type": "principled",
+        "base_color": base,
+        "roughness": material.roughness,
+        "metallic": material.metallic,
+        "specular": 0.4,
+    }
     return {"type": "twosided", "inner": inner}
 
 
-def _object_ids(mi: ModuleType, world: Any, parts: tuple[Part, ...], shapes: NDArray[Any], depth: Floats) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+def _object_ids(
+    mi: ModuleType, world: Any, parts: tuple[Part, ...], shapes: NDArray[Any], depth: Floats
+) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
     names = tuple(dict.fromkeys(part.name for part in parts))
     lookup = np.zeros(len(world.shapes()) + 1, dtype=np.uint8)  # shape_index counts from 1, 0 is nothing
     for index, shape in enumerate(world.shapes()):

@@ -78,6 +78,8 @@ class Scene:
         points: named 3-D points (n, 3), such as "fingertips"; the renderer projects them to pixels.
         ambient: radiance of the surrounding sky, linear RGB.
         saturation: gain on chroma applied to the finished picture (1 = honest).
+        swap, swapped: pixels of the parts named in `swapped` are taken from a render of `swap` instead: how a shadow
+            from another light or a wrong mirror image is planted. Both scenes share camera and part names.
     """
 
     family: str
@@ -87,6 +89,8 @@ class Scene:
     ambient: Colour = (0.35, 0.36, 0.4)
     points: Mapping[str, Floats] = field(default_factory=dict)
     saturation: float = 1.0
+    swap: Scene | None = None
+    swapped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
