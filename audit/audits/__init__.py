@@ -1,0 +1,1 @@
+"""One file an audit; saving a file here registers it."""

@@ -1,0 +1,1 @@
+"""Feature networks, loaded once and shared by audits."""

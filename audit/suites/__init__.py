@@ -1,0 +1,1 @@
+"""Prompt suites: loaders and the built-in ones."""

@@ -1,0 +1,1 @@
+"""Generators that others made, behind our protocol."""

@@ -1,0 +1,1 @@
+"""Training of what ships: data, losses, loops."""
