@@ -1,0 +1,298 @@
+"""The run folder: the only place that knows where a run's files lie.
+
+Written a shard at a time, aside and renamed, so that whatever is there is whole. Reports read through the same class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+
+from audit import tables
+from audit.images import decode
+from audit.plan import Shard
+from audit.tables import BROKEN, ScoreRow, StoredPicture, read_table, write_table, write_text
+from audit.types import Contrast, Estimate, Job, Json, Prompt
+from generators.api import Pixels, Settings
+
+T = TypeVar("T")
+FORMAT = 1
+
+
+class StoreError(ValueError):
+    """A run folder that cannot be read or written; the message says which file and what would help."""
+
+
+class RunFolder:
+    """A run on disk.
+
+    Reading needs nothing but the path. Writing starts with `open_for_writing()` and holds the lock meanwhile.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._where: dict[str, Path] | None = None
+        self._recent: tuple[Path, dict[str, bytes]] | None = None
+
+    # reading
+
+    def manifest(self) -> dict[str, Any]:
+        """What was run, with what, where: see `audit.manifest`."""
+        path = self.path / "manifest.json"
+        if not path.is_file():
+            raise StoreError(f"{self.path} is no run folder: it has no manifest.json; give the --out of an audit run")
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged ({error}); run the same command again to rewrite it") from error
+        if manifest.get("format") != FORMAT:
+            raise StoreError(f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
+        return manifest
+
+    def prompts(self) -> dict[str, Prompt]:
+        """The suite's prompts by id, in suite order."""
+        path = self.path / "prompts.jsonl"
+        found: dict[str, Prompt] = {}
+        try:
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                found[row["id"]] = Prompt(**row | {"tags": tuple(row["tags"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path}, line {len(found) + 1}: cannot be read ({error})") from error
+        return found
+
+    def jobs(self) -> pd.DataFrame:
+        """One row per job, in plan order.
+
+        Columns: key, generator, fingerprint, prompt_id, cell, settings (JSON), replicate, seed, shard.
+        """
+        return self._frame(self.path / "jobs.parquet")
+
+    def artifacts(self) -> pd.DataFrame:
+        """What became of each job so far: key, status, digest, width, height, seconds, device, error."""
+        return _joined([self._frame(path, tables.ARTIFACT_COLUMNS) for path in self.image_files()], tables.IMAGES)
+
+    def image(self, key: str) -> Pixels:
+        """The picture of a job, (height, width, 3) uint8; KeyError where there is none."""
+        return decode(self._bytes(key))
+
+    def images(self, keys: Iterable[str]) -> Iterator[tuple[str, Pixels]]:
+        """Pairs of key and picture, in the order asked for."""
+        for key in keys:
+            yield key, self.image(key)
+
+    def scores(self, audit: str | None = None) -> pd.DataFrame:
+        """Score rows of one audit, or of every audit of the run, in plan order.
+
+        Columns: key, digest, audit, version, options (JSON), expectation, status, value, vector, reason,
+        evidence (JSON).
+        """
+        names = [audit] if audit is not None else [each["name"] for each in self.manifest()["audits"]]
+        files = [path for name in names for path in sorted((self.path / "scores" / name).glob("shard-*.parquet"))]
+        return _joined([self._frame(path) for path in files], tables.SCORES)
+
+    def estimates(self) -> list[Estimate]:
+        """Every audit summarised over every cell; empty before the first summary."""
+        return [Estimate(**row) for row in self._rows(self.path / "estimates.parquet")]
+
+    def contrasts(self) -> list[Contrast]:
+        """Every paired difference between cells; empty before the first summary."""
+        return [Contrast(**row) for row in self._rows(self.path / "contrasts.parquet")]
+
+    def shards(self) -> list[Shard]:
+        """The plan, rebuilt from jobs.parquet and prompts.jsonl.
+
+        Raises:
+            StoreError: a prompt was edited in a way that would have made another picture.
+        """
+        prompts = self.prompts()
+        grouped: dict[int, list[Job]] = {}
+        for row in self._rows(self.path / "jobs.parquet", required=True):
+            if row["prompt_id"] not in prompts:
+                raise StoreError(f"{self.path / 'prompts.jsonl'} lacks the prompt {row['prompt_id']!r} of the plan")
+            job = Job(
+                generator=row["generator"],
+                fingerprint=row["fingerprint"],
+                prompt=prompts[row["prompt_id"]],
+                settings=settings_of(row["settings"]),
+                replicate=row["replicate"],
+            )
+            if job.key != row["key"]:
+                raise StoreError(
+                    f"{self.path / 'prompts.jsonl'}: the text or inputs of {row['prompt_id']!r} changed after its "
+                    f"picture was made; only tags and expectations may change, otherwise run again"
+                )
+            grouped.setdefault(row["shard"], []).append(job)
+        return [Shard(number=number, batch=1, jobs=tuple(mine)) for number, mine in sorted(grouped.items())]
+
+    # writing
+
+    def open_for_writing(self) -> contextlib.AbstractContextManager[int]:
+        """Create the folder, take its lock, remove half-written files; the value is how many there were."""
+        self._create()
+        return self._locked()
+
+    def write_manifest(self, manifest: Mapping[str, Json]) -> None:
+        """Replace the manifest."""
+        write_text(self.path / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+    def write_plan(self, prompts: Iterable[Prompt], shards: Sequence[Shard]) -> None:
+        """Write the suite as read and one row per job."""
+        lines = [json.dumps(asdict(prompt), ensure_ascii=False) for prompt in prompts]
+        write_text(self.path / "prompts.jsonl", "".join(line + "\n" for line in lines))
+        rows = [job_row(job, shard.number) for shard in shards for job in shard.jobs]
+        write_table(self.path / "jobs.parquet", rows, tables.JOBS)
+
+    def image_file(self, number: int) -> Path:
+        """Where the pictures of a shard lie."""
+        return self.path / "images" / f"shard-{number:05d}.parquet"
+
+    def score_file(self, audit: str, number: int) -> Path:
+        """Where the scores of a shard lie."""
+        return self.path / "scores" / audit / f"shard-{number:05d}.parquet"
+
+    def image_files(self) -> list[Path]:
+        """Every shard of pictures of this plan that is there."""
+        return sorted((self.path / "images").glob("shard-*.parquet"))
+
+    def earlier_files(self) -> list[Path]:
+        """Shards of pictures made under another plan of this folder."""
+        return sorted((self.path / "earlier").glob("*.parquet"))
+
+    def set_aside(self, path: Path, name: str) -> None:
+        """Move a shard of another plan out of the way; its pictures can still be looked up."""
+        target = self.path / "earlier" / f"{name}.parquet"
+        target.parent.mkdir(exist_ok=True)
+        path.replace(target)
+
+    def write_pictures(self, number: int, pictures: Iterable[StoredPicture]) -> None:
+        """Commit a shard of pictures."""
+        write_table(self.image_file(number), tables.picture_rows(pictures), tables.IMAGES)
+        self._where = None
+
+    def read_pictures(self, path: Path) -> list[StoredPicture]:
+        """The artifacts of a shard with their bytes."""
+        return tables.pictures_of(self._rows(path, required=True))
+
+    def write_scores(self, audit: str, number: int, scores: Iterable[ScoreRow]) -> None:
+        """Commit one audit's scores of a shard."""
+        write_table(self.score_file(audit, number), tables.score_rows(scores), tables.SCORES)
+
+    def read_scores(self, path: Path) -> list[ScoreRow]:
+        """One audit's scores of a shard."""
+        return tables.scores_of(self._rows(path, required=True))
+
+    def write_summary(self, estimates: Iterable[Estimate], contrasts: Iterable[Contrast]) -> None:
+        """Replace estimates and contrasts."""
+        write_table(self.path / "estimates.parquet", tables.estimate_rows(estimates), tables.ESTIMATES)
+        write_table(self.path / "contrasts.parquet", tables.estimate_rows(contrasts), tables.CONTRASTS)
+
+    # helpers
+
+    def _create(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            others = sorted(each.name for each in self.path.iterdir())
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.path}: {error.strerror}; choose another --out") from error
+        if others and not {"lock", "manifest.json"} & set(others):
+            raise StoreError(
+                f"{self.path} holds other files ({', '.join(others[:3])}) and is no run folder; "
+                f"choose a new or empty folder for --out"
+            )
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Hold RUN/lock. The system frees it when its process dies, however it dies, so that none is ever stale."""
+        path = self.path / "lock"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StoreError(f"cannot write to {path}: {error.strerror}; choose another --out") from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                holder = os.read(handle, 4096).decode(errors="replace").strip() or "another process"
+                raise StoreError(
+                    f"{self.path} is being written by {holder}; wait for it, or choose another --out"
+                ) from error
+            os.ftruncate(handle, 0)
+            os.write(handle, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
+            yield tables.remove_temporaries(self.path)
+        finally:
+            os.close(handle)
+
+    def _bytes(self, key: str) -> bytes:
+        if self._where is None:
+            found: dict[str, Path] = {}
+            for path in self.image_files():
+                found |= dict.fromkeys(self._read(path, lambda p: read_table(p, ["key"]))["key"].to_pylist(), path)
+            self._where = found
+        path = self._where[key]
+        if self._recent is None or self._recent[0] != path:
+            # one shard is kept, since neighbours are asked for together
+            self._recent = path, {each.artifact.key: each.image for each in self.read_pictures(path)}
+        raw = self._recent[1][key]
+        if not raw:
+            raise KeyError(f"{key}: there is no picture; its artifact says why")
+        return raw
+
+    def _frame(self, path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        frame: pd.DataFrame = self._read(path, lambda p: read_table(p, columns)).to_pandas()
+        return frame
+
+    def _rows(self, path: Path, *, required: bool = False) -> list[dict[str, Any]]:
+        if not required and not path.is_file():
+            return []
+        rows: list[dict[str, Any]] = self._read(path, read_table).to_pylist()
+        return rows
+
+    def _read(self, path: Path, read: Callable[[Path], T]) -> T:
+        try:
+            return read(path)
+        except FileNotFoundError as error:
+            raise StoreError(f"{path} is missing; run the same command again") from error
+        except BROKEN as error:
+            raise StoreError(f"{path} is damaged ({error}); delete it and run the same command again") from error
+
+
+def job_row(job: Job, shard: int) -> dict[str, Any]:
+    """A row of jobs.parquet."""
+    return {
+        "key": job.key,
+        "generator": job.generator,
+        "fingerprint": job.fingerprint,
+        "prompt_id": job.prompt.id,
+        "cell": job.cell,
+        "settings": tables.canonical(asdict(job.settings)),
+        "replicate": job.replicate,
+        "seed": job.seed,
+        "shard": shard,
+    }
+
+
+def settings_of(text: str) -> Settings:
+    """Settings back from their JSON."""
+    values = json.loads(text)
+    if values.get("guidance_window") is not None:
+        values["guidance_window"] = tuple(values["guidance_window"])
+    return Settings(**values)
+
+
+def _joined(frames: Sequence[pd.DataFrame], schema: pa.Schema) -> pd.DataFrame:
+    if not frames:
+        empty: pd.DataFrame = schema.empty_table().to_pandas()
+        return empty.drop(columns=["image"], errors="ignore")
+    joined: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return joined

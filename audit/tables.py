@@ -1,0 +1,228 @@
+"""The Parquet files of a run: their columns, and writing them so that a reader never meets half a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audit.types import Artifact, Contrast, Estimate, Json, Score
+
+Row = Mapping[str, Any]
+BROKEN = (pa.ArrowException, OSError, KeyError)
+"""What reading a damaged Parquet file raises."""
+
+_TEMPORARY = ".tmp-"
+
+JOBS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("generator", pa.string()),
+        ("fingerprint", pa.string()),
+        ("prompt_id", pa.string()),
+        ("cell", pa.string()),
+        ("settings", pa.string()),
+        ("replicate", pa.int32()),
+        ("seed", pa.int64()),
+        ("shard", pa.int32()),
+    ]
+)
+SCORES = pa.schema(
+    [
+        ("key", pa.string()),
+        ("digest", pa.string()),
+        ("audit", pa.string()),
+        ("version", pa.int32()),
+        ("options", pa.string()),
+        ("expectation", pa.string()),
+        ("status", pa.string()),
+        ("value", pa.float64()),
+        ("vector", pa.list_(pa.float32())),
+        ("reason", pa.string()),
+        ("evidence", pa.string()),
+    ]
+)
+_ARTIFACT = [
+    ("key", pa.string(), "string"),
+    ("status", pa.string(), "string"),
+    ("digest", pa.string(), "string"),
+    ("width", pa.int32(), "int32"),
+    ("height", pa.int32(), "int32"),
+    ("seconds", pa.float64(), "float64"),
+    ("device", pa.string(), "string"),
+    ("error", pa.string(), "string"),
+]
+ARTIFACT_COLUMNS = [name for name, _, _ in _ARTIFACT]
+# datasets.load_dataset("parquet") shows the bytes as pictures when the file says that they are
+_FEATURES = {name: {"dtype": kind, "_type": "Value"} for name, _, kind in _ARTIFACT} | {"image": {"_type": "Image"}}
+IMAGES = pa.schema(
+    [(name, kind) for name, kind, _ in _ARTIFACT]
+    + [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))],
+    metadata={b"huggingface": json.dumps({"info": {"features": _FEATURES}}).encode()},
+)
+ESTIMATES = pa.schema(
+    [(name, pa.string()) for name in ("generator", "cell", "audit", "statistic")]
+    + [(name, pa.float64()) for name in ("value", "low", "high")]
+    + [(name, pa.int64()) for name in ("n", "skipped", "failed", "prompts", "replicates")]
+    + [("note", pa.string())]
+)
+CONTRASTS = pa.schema(
+    [(name, pa.string()) for name in ("generator", "before", "after", "audit")]
+    + [(name, pa.float64()) for name in ("value", "low", "high")]
+    + [(name, pa.int64()) for name in ("pairs", "prompts")]
+    + [("note", pa.string())]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPicture:
+    """An artifact with its lossless WebP bytes, which are empty where there is no picture."""
+
+    artifact: Artifact
+    image: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """A score with all that it depends on.
+
+    Attributes:
+        key: the job's key.
+        digest: of the picture's pixels; empty where there is no picture.
+        options: canonical JSON of every option of the audit.
+        expectation: digest of the prompt's text and expectations.
+    """
+
+    key: str
+    digest: str
+    audit: str
+    version: int
+    options: str
+    expectation: str
+    score: Score
+
+    @property
+    def identity(self) -> tuple[str, str, int, str, str]:
+        """Equal identities have equal scores, whichever job they belong to."""
+        return self.digest, self.audit, self.version, self.options, self.expectation
+
+
+def canonical(value: Json) -> str:
+    """JSON with sorted keys; a value that is not finite or not JSON is an error (ValueError, TypeError)."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def picture_rows(pictures: Iterable[StoredPicture]) -> list[Row]:
+    """Rows of `IMAGES`."""
+    return [
+        asdict(each.artifact)
+        | {"image": {"bytes": each.image, "path": f"{each.artifact.key}.webp"} if each.image else None}
+        for each in pictures
+    ]
+
+
+def pictures_of(rows: Iterable[Row]) -> list[StoredPicture]:
+    """Back from rows of `IMAGES`."""
+    return [
+        StoredPicture(
+            artifact=Artifact(**{name: row[name] for name in ARTIFACT_COLUMNS}),
+            image=(row["image"] or {"bytes": b""})["bytes"],
+        )
+        for row in rows
+    ]
+
+
+def score_rows(scores: Iterable[ScoreRow]) -> list[Row]:
+    """Rows of `SCORES`."""
+    return [
+        {
+            "key": each.key,
+            "digest": each.digest,
+            "audit": each.audit,
+            "version": each.version,
+            "options": each.options,
+            "expectation": each.expectation,
+            "status": each.score.status,
+            "value": each.score.value,
+            "vector": each.score.vector,
+            "reason": each.score.reason,
+            "evidence": canonical(dict(each.score.evidence)),
+        }
+        for each in scores
+    ]
+
+
+def scores_of(rows: Iterable[Row]) -> list[ScoreRow]:
+    """Back from rows of `SCORES`."""
+    return [
+        ScoreRow(
+            **{name: row[name] for name in ("key", "digest", "audit", "version", "options", "expectation")},
+            score=Score(
+                status=row["status"],
+                value=row["value"],
+                vector=None if row["vector"] is None else tuple(row["vector"]),
+                reason=row["reason"],
+                evidence=json.loads(row["evidence"]),
+            ),
+        )
+        for row in rows
+    ]
+
+
+def estimate_rows(estimates: Iterable[Estimate] | Iterable[Contrast]) -> list[Row]:
+    """Rows of `ESTIMATES` or `CONTRASTS`."""
+    return [asdict(each) for each in estimates]
+
+
+def write_table(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
+    """Write a Parquet file with page checksums; it appears whole or not at all."""
+    table = pa.Table.from_pylist(list(rows), schema=schema)
+    write_aside(path, lambda temporary: pq.write_table(table, temporary, write_page_checksum=True))
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file, checking the checksums of the pages read; damage raises one of `BROKEN`."""
+    return pq.ParquetFile(path, page_checksum_verification=True).read(
+        columns=None if columns is None else list(columns)
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text; the file appears whole or not at all."""
+    write_aside(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_aside(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary neighbour, flush it to the disk and rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}{_TEMPORARY}{os.getpid()}")
+    write(temporary)
+    _flush(temporary)
+    temporary.replace(path)
+    _flush(path.parent)
+
+
+def remove_temporaries(folder: Path) -> int:
+    """Remove what interrupted writes left behind; how many files that were."""
+    left = [path for path in folder.rglob(f".*{_TEMPORARY}*") if path.is_file()]
+    for path in left:
+        path.unlink()
+    return len(left)
+
+
+def _file(picture: StoredPicture) -> Row:
+    return {"bytes": picture.image, "path": f"{picture.artifact.key}.webp"}
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
