@@ -1,0 +1,248 @@
+"""`images:DIR[?prompts=FILE]`: pictures that exist already, made by any program, looked up instead of generated.
+
+A picture's prompt is the first of: its row in ?prompts=FILE or in a table in the folder (prompts.csv, prompts.jsonl,
+metadata.jsonl, metadata.csv, index.csv); the text its program embedded (see `embedded`); the file beside it with the same name
+and the ending .txt; else none, and audits that need one skip the picture. A picture that a table names and the folder lacks is
+listed and fails, so that it is counted.
+
+Conversion to 8-bit sRGB, in this order: EXIF orientation is applied; 16-bit greys are divided by 257; palettes, greys and CMYK
+become RGB; transparency is laid over white. Of an animation the first frame counts. Colour profiles are not applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from generators.adapters.embedded import embedded_prompt
+from generators.adapters.options import OptionError, split_options
+from generators.adapters.tables import Row, TableError, column, expectations, read_rows, tags_of
+from generators.api import GeneratorError, Pixels, Refusal, Request, Task
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+TABLES = ("prompts.csv", "prompts.tsv", "prompts.jsonl", "metadata.jsonl", "metadata.csv", "index.csv")
+FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
+TEXT_COLUMNS = ("prompt", "text", "caption")
+SLUG_COLUMNS = ("prompt_slug",)
+MOST_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the folder and what is known of it; `name` is its path relative to the folder, with forward slashes."""
+
+    name: str
+    text: str = ""
+    expect: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+class ImagesGenerator:
+    """A folder as a generator; see the module."""
+
+    def __init__(self, folder: Path, pictures: Sequence[Picture], name: str) -> None:
+        self.name = name
+        self.tasks: frozenset[Task] = frozenset({"text2img"})
+        self.knobs: frozenset[str] = frozenset()
+        self.batch = 32
+        self.folder = folder
+        self.pictures = {picture.name: picture for picture in pictures}
+        self.stems = grouped((str(PurePosixPath(name).with_suffix("")), name) for name in self.pictures)
+        self.texts = grouped((picture.text, picture.name) for picture in pictures if picture.text)
+
+    @classmethod
+    def parse(cls, rest: str) -> ImagesGenerator:
+        """The generator of "DIR?prompts=FILE", where FILE is looked for here and then in DIR.
+
+        Raises:
+            GeneratorError: no such folder, no picture in it, or a table that cannot be read.
+        """
+        try:
+            subject, options = split_options(rest, ["prompts"])
+            folder = Path(subject).expanduser()
+            names = picture_names(folder)
+            rows = told(folder, names, options.get("prompts"))
+        except (OptionError, TableError) as error:
+            raise GeneratorError(f"images: {error}") from None
+        pictures = [rows.get(name) or Picture(name) for name in sorted({*names, *rows})]
+        present = set(names)
+        found = [
+            picture if picture.text or picture.name not in present else own_prompt(folder, picture)
+            for picture in pictures
+        ]
+        return cls(folder, found, name=f"images:{rest}")
+
+    def prompts(self) -> list[tuple[str, str, dict[str, Any], tuple[str, ...]]]:
+        """(name, text, expect, tags) of each picture, sorted by name."""
+        return [(each.name, each.text, dict(each.expect), each.tags) for each in self.pictures.values()]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over names, sizes and contents; what is known of a picture does not shape it, so it does not count."""
+        total = hashlib.sha256()
+        for name in self.pictures:
+            path = self.folder / name
+            content = path.read_bytes() if path.is_file() else b""
+            total.update(f"{name}\x00{len(content)}\x00{hashlib.sha256(content).hexdigest()}\n".encode())
+        return total.hexdigest()
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
+        """Each request's picture, or why there is none."""
+        for index, request in enumerate(requests):
+            name = self.find(request)
+            if name is None:
+                wanted = request.name or request.text
+                yield index, Refusal("skipped", f"{self.folder}: no picture named {wanted!r}, none with that prompt")
+            else:
+                yield index, read_picture(self.folder, name)
+
+    def find(self, request: Request) -> str | None:
+        """A picture by name, with or without ending, else by exact text; the seed picks where several share the text."""
+        if request.name in self.pictures:
+            return request.name
+        named = self.stems.get(request.name, [])
+        if len(named) == 1:
+            return named[0]
+        same = self.texts.get(request.text, [])
+        return same[request.seed % len(same)] if same else None
+
+
+def grouped(pairs: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
+    """Values by key, in order."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return dict(groups)
+
+
+def picture_names(folder: Path) -> list[str]:
+    """Every picture under a folder, relative to it, sorted."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise GeneratorError(f"images: {str(folder)!r} {what}; give a folder of pictures, as in images:outputs/")
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+    if not names:
+        raise GeneratorError(f"images: no pictures under {str(folder)!r}; known endings: {', '.join(SUFFIXES)}")
+    return names
+
+
+def told(folder: Path, names: Sequence[str], file: str | None) -> dict[str, Picture]:
+    """What a table says of the pictures, by name; empty where there is no table."""
+    if file is None:
+        found = [folder / name for name in TABLES if (folder / name).is_file()]
+    else:
+        found = [path for path in (Path(file).expanduser(), folder / file) if path.is_file()]
+        if not found:
+            raise GeneratorError(f"images: no file {file!r}, neither here nor in {str(folder)!r}")
+    if not found:
+        return {}
+    table = found[0]
+    pictures: dict[str, Picture] = {}
+    rows: dict[str, int] = {}
+    for row in read_rows(table):
+        picture = told_by(row, table, folder)
+        if picture.name in rows:
+            raise TableError(
+                f"{table}, row {row.number}: {picture.name!r} was already named in row {rows[picture.name]}"
+            )
+        rows[picture.name], pictures[picture.name] = row.number, picture
+    if not set(names) & set(pictures):
+        first = next(iter(pictures))
+        raise TableError(f"{table}: names no picture of {str(folder)!r}, where there is {names[0]!r}; it has {first!r}")
+    return pictures
+
+
+def told_by(row: Row, table: Path, folder: Path) -> Picture:
+    """One row as a picture; underscores of a slug are read as spaces."""
+    where = f"{table}, row {row.number}"
+    columns = list(row.values)
+    file, text = column(columns, FILE_COLUMNS), column(columns, TEXT_COLUMNS)
+    slug = column(columns, SLUG_COLUMNS)
+    if file is None or (text is None and slug is None):
+        raise TableError(
+            f"{where}: wanted a column {' or '.join(FILE_COLUMNS)} and a column {' or '.join(TEXT_COLUMNS)};"
+            f" found {', '.join(columns)}"
+        )
+    name, prompt = row.values[file], row.values[text] if text else row.values[slug or ""]
+    if not isinstance(name, str) or not name or not isinstance(prompt, str | None):
+        raise TableError(f"{where}: {file} must name a picture and its prompt must be text; found {name!r}, {prompt!r}")
+    return Picture(
+        name=relative(name, table, folder),
+        text=(prompt or "") if text else (prompt or "").replace("_", " "),
+        expect=expectations(row.values, where),
+        tags=tags_of(row.values.get("tags") or [], where),
+    )
+
+
+def relative(name: str, table: Path, folder: Path) -> str:
+    """The picture's path relative to the folder; the table may write it relative to the folder, to itself, or absolute."""
+    inside = (folder / name).resolve()
+    beside = (table.parent / name).resolve()
+    chosen, root = (beside if beside.exists() and not inside.exists() else inside), folder.resolve()
+    return chosen.relative_to(root).as_posix() if chosen.is_relative_to(root) else PurePosixPath(name).as_posix()
+
+
+def own_prompt(folder: Path, picture: Picture) -> Picture:
+    """The picture with the prompt found inside its file or in the .txt beside it, if any."""
+    path = folder / picture.name
+    text = embedded_prompt(text_chunks(path)) if path.suffix.lower() == ".png" else ""
+    for sidecar in (path.with_suffix(".txt"), path.with_name(path.name + ".txt")):
+        if not text and sidecar.is_file():
+            text = sidecar.read_text(encoding="utf-8-sig", errors="replace").strip()
+    return Picture(picture.name, text, picture.expect, picture.tags)
+
+
+def text_chunks(path: Path) -> dict[str, Any]:
+    """Text chunks of a PNG, those after the pixels included; none where the file is broken, which `read_picture` reports."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.info or image.width * image.height > MOST_PIXELS:
+                    return dict(image.info)
+                image.load()
+                return dict(image.info)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return {}
+
+
+def read_picture(folder: Path, name: str) -> Pixels | Refusal:
+    """A file as pixels; a broken, missing or enormous one is a refusal of that picture alone."""
+    path = folder / name
+    if not path.is_file():
+        return Refusal("failed", f"{path}: not in the folder, though its table names it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    return Refusal("failed", f"{path}: {image.width} x {image.height} is over 100 megapixels")
+                return to_rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError:
+        return Refusal("failed", f"{path}: over 100 megapixels")
+    except (OSError, ValueError, SyntaxError) as error:
+        return Refusal("failed", f"{path}: cannot be decoded: {error}")
+
+
+def to_rgb(image: Image.Image) -> Pixels:
+    """(height, width, 3) in 0..255; see the module for the order of conversions."""
+    if image.mode.startswith(("I", "F")):
+        levels = np.asarray(image).astype(np.float64) / 257
+        grey = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, layered)
+    return np.array(image.convert("RGB"), dtype=np.uint8)

@@ -1,0 +1,196 @@
+"""Tiny diffusers pipelines with random weights, built and saved without a network: `tiny.sd15(path)`.
+
+They draw noise, quickly: 64-pixel pictures in well under a second a step. Weights come from a seeded fork of torch's random state,
+so a folder built twice holds the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    PNDMScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+SEED = 20
+
+
+def byte_letters() -> list[str]:
+    """The 256 printable stand-ins for bytes of GPT-2's byte-level encoding, in its own order."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(hidden))]
+
+
+def tokenizer(folder: Path) -> CLIPTokenizer:
+    """A CLIP tokenizer that knows single bytes only (no merges), written to `folder` and read back."""
+    letters = byte_letters()
+    vocabulary = [*letters, *(letter + "</w>" for letter in letters), START, END]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(vocabulary)}), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 24, "bos_token": START, "eos_token": END}
+    config |= {"unk_token": END, "pad_token": END}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def text_config(width: int = 16, **changes: Any) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=514,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=24,
+        projection_dim=width,
+        bos_token_id=512,
+        eos_token_id=513,
+        pad_token_id=513,
+        **changes,
+    )
+
+
+def letter_tokenizer() -> T5Tokenizer:
+    """A T5 tokenizer that knows single printable characters only."""
+    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
+    return T5Tokenizer(vocab=[*special, *((chr(code), -3.0) for code in range(33, 127))], extra_ids=0)
+
+
+def t5_config(width: int) -> T5Config:
+    return T5Config(
+        vocab_size=98, d_model=width, d_kv=8, d_ff=2 * width, num_layers=1, num_heads=2, feed_forward_proj="gated-gelu"
+    )
+
+
+def vae(channels: int = 4, **changes: Any) -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        norm_num_groups=4,
+        layers_per_block=1,
+        latent_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        sample_size=64,
+        **changes,
+    )
+
+
+def unet(width: int, **changes: Any) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=width,
+        attention_head_dim=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        **changes,
+    )
+
+
+def sd15(folder: Path, **components: Any) -> Path:
+    """Like Stable Diffusion 1.5: U-Net, one CLIP text encoder, PNDM; `components` replace parts, a safety checker say."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        parts: dict[str, Any] = {
+            "vae": vae(),
+            "text_encoder": CLIPTextModel(text_config()),
+            "tokenizer": tokenizer(folder / "tokenizer"),
+            "unet": unet(16),
+            "scheduler": PNDMScheduler(
+                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
+            ),
+            "safety_checker": None,
+            "feature_extractor": None,
+            "requires_safety_checker": False,
+        } | components
+        return saved(StableDiffusionPipeline(**parts), folder)
+
+
+def sdxl(folder: Path) -> Path:
+    """Like Stable Diffusion XL: two text encoders, pooled and size embeddings."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        ids, wide = 6 * 8, 16
+        pipeline = StableDiffusionXLPipeline(
+            vae=vae(force_upcast=False),
+            text_encoder=CLIPTextModel(text_config(wide)),
+            text_encoder_2=CLIPTextModelWithProjection(text_config(wide)),
+            tokenizer=tokenizer(folder / "tokenizer"),
+            tokenizer_2=tokenizer(folder / "tokenizer_2"),
+            unet=unet(
+                2 * wide,
+                addition_embed_type="text_time",
+                addition_time_embed_dim=8,
+                projection_class_embeddings_input_dim=wide + ids,
+                use_linear_projection=True,
+            ),
+            scheduler=EulerDiscreteScheduler(
+                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+            ),
+        )
+        return saved(pipeline, folder)
+
+
+def sd3(folder: Path) -> Path:
+    """Like Stable Diffusion 3: a flow-matching transformer with two CLIP text encoders and a T5."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        wide = 16
+        pipeline = StableDiffusion3Pipeline(
+            transformer=SD3Transformer2DModel(
+                sample_size=8,
+                patch_size=1,
+                in_channels=4,
+                num_layers=1,
+                attention_head_dim=8,
+                num_attention_heads=2,
+                joint_attention_dim=2 * wide,
+                caption_projection_dim=16,
+                pooled_projection_dim=2 * wide,
+                out_channels=4,
+            ),
+            scheduler=FlowMatchEulerDiscreteScheduler(),
+            vae=vae(use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5),
+            text_encoder=CLIPTextModelWithProjection(text_config(wide)),
+            tokenizer=tokenizer(folder / "tokenizer"),
+            text_encoder_2=CLIPTextModelWithProjection(text_config(wide)),
+            tokenizer_2=tokenizer(folder / "tokenizer_2"),
+            text_encoder_3=T5EncoderModel(t5_config(2 * wide)),
+            tokenizer_3=letter_tokenizer(),
+        )
+        return saved(pipeline, folder)
+
+
+def saved(pipeline: DiffusionPipeline, folder: Path) -> Path:
+    """The folder, with the pipeline in it as safetensors."""
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+BUILDERS: dict[str, Callable[[Path], Path]] = {"sd15": sd15, "sdxl": sdxl, "sd3": sd3}
