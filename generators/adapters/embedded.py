@@ -1,15 +1,17 @@
-"""The prompt that a program wrote into its picture: text chunks in, prompt out. No IO.
+"""The prompt that a program wrote into its picture: a PNG's text chunks, and the prompt in them.
 
-Known: AUTOMATIC1111 and stable-diffusion.cpp ("parameters"), SwarmUI and Fooocus (JSON in "parameters"), ComfyUI ("prompt"),
-InvokeAI 3 and later ("invokeai_metadata") and 2 ("sd-metadata").
+Known: AUTOMATIC1111 and stable-diffusion.cpp ("parameters"), SwarmUI and Fooocus (JSON in "parameters"), ComfyUI
+("prompt"), InvokeAI 3 and later ("invokeai_metadata") and 2 ("sd-metadata").
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 SETTINGS_LINE = re.compile(r"^Steps: \d+(,|$)")
 NEGATIVE = "Negative prompt:"
@@ -18,7 +20,65 @@ TEXT_INPUTS = ("text", "text_g", "t5xxl", "prompt", "clip_l", "text_l", "string"
 ONWARD_INPUTS = ("conditioning", "conditioning_1", "conditioning_to", "positive", "guider")
 """Inputs that lead from a sampler, or from a node that changes the conditioning, towards the text."""
 
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LONGEST = 16 * 2**20
+"""Bytes of text that are read of one chunk, compressed or not; a longer one is passed over."""
+
 Graph = Mapping[str, Any]
+
+
+def text_chunks(stream: BinaryIO) -> dict[str, str]:
+    """Text by keyword, without decoding pixels; of a broken file what comes before the break, of another kind nothing.
+
+    Source: the PNG specification, third edition, 11.3.3. UTF-8 is accepted where it asks for Latin-1, as is written.
+    """
+    found: dict[str, str] = {}
+    if stream.read(len(SIGNATURE)) != SIGNATURE:
+        return found
+    while len(header := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", header)
+        if kind not in TEXT_KINDS or length > LONGEST:
+            stream.seek(length + 4, 1)
+            continue
+        data = stream.read(length)
+        stream.seek(4, 1)
+        keyword, _, rest = data.partition(b"\0")
+        try:
+            found[keyword.decode("latin-1")] = decoded(TEXT_KINDS[kind](rest))
+        except (zlib.error, ValueError):
+            continue
+    return found
+
+
+def inflated(data: bytes) -> bytes:
+    """Decompressed, to a limit."""
+    engine = zlib.decompressobj()
+    text = engine.decompress(data, LONGEST)
+    if engine.unconsumed_tail:
+        raise ValueError(f"text of more than {LONGEST} bytes")
+    return text
+
+
+def international(rest: bytes) -> bytes:
+    """The text of an iTXt chunk: after compression flag and method, language, translated keyword."""
+    _language, _translated, text = rest[2:].split(b"\0", 2)
+    return inflated(text) if rest[0] == 1 else text
+
+
+def decoded(text: bytes) -> str:
+    """UTF-8, or Latin-1 where it is not."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def deflated(rest: bytes) -> bytes:
+    """The text of a zTXt chunk: after the compression method."""
+    return inflated(rest[1:])
+
+
+TEXT_KINDS: dict[bytes, Callable[[bytes], bytes]] = {b"tEXt": bytes, b"zTXt": deflated, b"iTXt": international}
 
 
 def embedded_prompt(chunks: Mapping[str, Any]) -> str:
@@ -95,7 +155,7 @@ def inputs_of(node: Any) -> Mapping[str, Any]:
 
 
 def walk(graph: Graph, value: Any, seen: frozenset[str]) -> str:
-    """The text behind an input: the value itself, or what the node that it links to ([node id, output slot]) was given."""
+    """The text behind an input: the value itself, or what the node it links to, [node id, output slot], was given."""
     if isinstance(value, str):
         return value.strip()
     if not isinstance(value, list) or len(value) != 2 or str(value[0]) in seen:

@@ -1,17 +1,19 @@
 """`images:DIR[?prompts=FILE]`: pictures that exist already, made by any program, looked up instead of generated.
 
-A picture's prompt is the first of: its row in ?prompts=FILE or in a table in the folder (prompts.csv, prompts.jsonl,
-metadata.jsonl, metadata.csv, index.csv); the text its program embedded (see `embedded`); the file beside it with the same name
-and the ending .txt; else none, and audits that need one skip the picture. A picture that a table names and the folder lacks is
-listed and fails, so that it is counted.
+A picture's prompt is the first of: its row in ?prompts=FILE or in a table in the folder (prompts.csv, prompts.tsv,
+prompts.jsonl, metadata.jsonl, metadata.csv, index.csv); the text its program embedded (see `embedded`); the file
+beside it with the same name and the ending .txt; else none, and audits that need one skip the picture. A picture that
+a table names and the folder lacks is listed and fails, so that it is counted.
 
-Conversion to 8-bit sRGB, in this order: EXIF orientation is applied; 16-bit greys are divided by 257; palettes, greys and CMYK
-become RGB; transparency is laid over white. Of an animation the first frame counts. Colour profiles are not applied.
+Conversion to 8-bit sRGB, in this order: EXIF orientation is applied; 16-bit greys are divided by 257; palettes, greys
+and CMYK become RGB; transparency is laid over white. Of an animation the first frame counts. Colour profiles are not
+applied.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from generators.adapters.embedded import embedded_prompt
+from generators.adapters.embedded import embedded_prompt, text_chunks
 from generators.adapters.options import OptionError, split_options
 from generators.adapters.tables import Row, TableError, column, expectations, read_rows, tags_of
 from generators.api import GeneratorError, Pixels, Refusal, Request, Task
@@ -37,7 +39,7 @@ MOST_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the folder and what is known of it; `name` is its path relative to the folder, with forward slashes."""
+    """A picture of the folder and what is known of it; `name` is its path in the folder, with forward slashes."""
 
     name: str
     text: str = ""
@@ -85,7 +87,7 @@ class ImagesGenerator:
         return [(each.name, each.text, dict(each.expect), each.tags) for each in self.pictures.values()]
 
     def fingerprint(self) -> str:
-        """SHA-256 over names, sizes and contents; what is known of a picture does not shape it, so it does not count."""
+        """SHA-256 over names, sizes and contents; prompts and expectations do not shape a picture and are left out."""
         total = hashlib.sha256()
         for name in self.pictures:
             path = self.folder / name
@@ -104,7 +106,7 @@ class ImagesGenerator:
                 yield index, read_picture(self.folder, name)
 
     def find(self, request: Request) -> str | None:
-        """A picture by name, with or without ending, else by exact text; the seed picks where several share the text."""
+        """A picture by name, with or without ending, else by exact text; the seed picks where several share it."""
         if request.name in self.pictures:
             return request.name
         named = self.stems.get(request.name, [])
@@ -178,43 +180,32 @@ def told_by(row: Row, table: Path, folder: Path) -> Picture:
     if not isinstance(name, str) or not name or not isinstance(prompt, str | None):
         raise TableError(f"{where}: {file} must name a picture and its prompt must be text; found {name!r}, {prompt!r}")
     return Picture(
-        name=relative(name, table, folder),
+        name=relative(name, where, table, folder),
         text=(prompt or "") if text else (prompt or "").replace("_", " "),
         expect=expectations(row.values, where),
         tags=tags_of(row.values.get("tags") or [], where),
     )
 
 
-def relative(name: str, table: Path, folder: Path) -> str:
-    """The picture's path relative to the folder; the table may write it relative to the folder, to itself, or absolute."""
-    inside = (folder / name).resolve()
-    beside = (table.parent / name).resolve()
-    chosen, root = (beside if beside.exists() and not inside.exists() else inside), folder.resolve()
-    return chosen.relative_to(root).as_posix() if chosen.is_relative_to(root) else PurePosixPath(name).as_posix()
+def relative(name: str, where: str, table: Path, folder: Path) -> str:
+    """The picture's path in the folder; the table may write it relative to the folder, to itself, or absolute."""
+    root = os.path.abspath(folder)
+    inside, beside = os.path.abspath(folder / name), os.path.abspath(table.parent / name)
+    path = Path(beside if os.path.exists(beside) and not os.path.exists(inside) else inside)
+    if not path.is_relative_to(root):
+        raise TableError(f"{where}: {name!r} is not in {str(folder)!r}")
+    return path.relative_to(root).as_posix()
 
 
 def own_prompt(folder: Path, picture: Picture) -> Picture:
     """The picture with the prompt found inside its file or in the .txt beside it, if any."""
     path = folder / picture.name
-    text = embedded_prompt(text_chunks(path)) if path.suffix.lower() == ".png" else ""
+    with path.open("rb") as stream:
+        text = embedded_prompt(text_chunks(stream))
     for sidecar in (path.with_suffix(".txt"), path.with_name(path.name + ".txt")):
         if not text and sidecar.is_file():
             text = sidecar.read_text(encoding="utf-8-sig", errors="replace").strip()
     return Picture(picture.name, text, picture.expect, picture.tags)
-
-
-def text_chunks(path: Path) -> dict[str, Any]:
-    """Text chunks of a PNG, those after the pixels included; none where the file is broken, which `read_picture` reports."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.info or image.width * image.height > MOST_PIXELS:
-                    return dict(image.info)
-                image.load()
-                return dict(image.info)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return {}
 
 
 def read_picture(folder: Path, name: str) -> Pixels | Refusal:
