@@ -22,7 +22,7 @@ from audit import tables
 from audit.images import decode
 from audit.plan import Shard
 from audit.tables import BROKEN, ScoreRow, StoredPicture, read_table, write_table, write_text
-from audit.types import Contrast, Estimate, Job, Json, Prompt
+from audit.types import Artifact, Contrast, Estimate, Job, Json, Prompt
 from generators.api import Pixels, Settings
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class RunFolder:
         evidence (JSON).
         """
         names = [audit] if audit is not None else [each["name"] for each in self.manifest()["audits"]]
-        files = [path for name in names for path in sorted((self.path / "scores" / name).glob("shard-*.parquet"))]
+        files = [path for name in names for path in self.score_files(name).values()]
         return _joined([self._frame(path) for path in files], tables.SCORES)
 
     def estimates(self) -> list[Estimate]:
@@ -161,6 +161,11 @@ class RunFolder:
         """Where the scores of a shard lie."""
         return self.path / "scores" / audit / f"shard-{number:05d}.parquet"
 
+    def score_files(self, audit: str) -> dict[int, Path]:
+        """One audit's shards of scores that are there, by number."""
+        found = sorted((self.path / "scores" / audit).glob("shard-*.parquet"))
+        return {int(path.stem.removeprefix("shard-")): path for path in found}
+
     def image_files(self) -> list[Path]:
         """Every shard of pictures of this plan that is there."""
         return sorted((self.path / "images").glob("shard-*.parquet"))
@@ -169,11 +174,11 @@ class RunFolder:
         """Shards of pictures made under another plan of this folder."""
         return sorted((self.path / "earlier").glob("*.parquet"))
 
-    def set_aside(self, path: Path, name: str) -> None:
-        """Move a shard of another plan out of the way; its pictures can still be looked up."""
+    def set_aside(self, path: Path, name: str) -> Path:
+        """Move a shard of another plan out of the way; its pictures can still be looked up, in the path returned."""
         target = self.path / "earlier" / f"{name}.parquet"
         target.parent.mkdir(exist_ok=True)
-        path.replace(target)
+        return path.replace(target)
 
     def write_pictures(self, number: int, pictures: Iterable[StoredPicture]) -> None:
         """Commit a shard of pictures."""
@@ -183,6 +188,11 @@ class RunFolder:
     def read_pictures(self, path: Path) -> list[StoredPicture]:
         """The artifacts of a shard with their bytes."""
         return tables.pictures_of(self._rows(path, required=True))
+
+    def read_artifacts(self, path: Path) -> list[Artifact]:
+        """The artifacts of a shard, without their pictures."""
+        table = self._read(path, lambda p: read_table(p, tables.ARTIFACT_COLUMNS))
+        return [Artifact(**row) for row in table.to_pylist()]
 
     def write_scores(self, audit: str, number: int, scores: Iterable[ScoreRow]) -> None:
         """Commit one audit's scores of a shard."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from audit.types import Artifact, Contrast, Estimate, Json, Score
 
 Row = Mapping[str, Any]
+Identity = tuple[str, str, int, str, str]
 BROKEN = (pa.ArrowException, OSError, KeyError)
 """What reading a damaged Parquet file raises."""
 
@@ -108,7 +109,7 @@ class ScoreRow:
     score: Score
 
     @property
-    def identity(self) -> tuple[str, str, int, str, str]:
+    def identity(self) -> Identity:
         """Equal identities have equal scores, whichever job they belong to."""
         return self.digest, self.audit, self.version, self.options, self.expectation
 

@@ -1,0 +1,104 @@
+"""Jobs -> pictures: whole batches to the generator, one by one where a batch breaks; failures are recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.images import ImageError, checked, digest, encode_webp
+from audit.redact import redact
+from audit.tables import StoredPicture
+from audit.types import Artifact, Job
+from generators.api import Generator, Pixels, Refusal, Request
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a job: the stored form, and the pixels while they are still at hand."""
+
+    stored: StoredPicture
+    pixels: Pixels | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A generator's answer to one request, and its share of the batch's time."""
+
+    picture: Pixels | Refusal
+    seconds: float
+
+
+def request_of(job: Job) -> Request:
+    """Exactly what the generator sees of a job."""
+    prompt = job.prompt
+    return Request(
+        text=prompt.text, negative_text=prompt.negative_text, seed=job.seed, settings=job.settings, name=prompt.id
+    )
+
+
+def generate(generator: Generator, jobs: Sequence[Job], batch: int) -> list[Made]:
+    """One result per job, in order. The jobs go to the generator in slices of `batch`."""
+    device = str(getattr(generator, "device", "cpu"))
+    made: list[Made] = []
+    for start in range(0, len(jobs), batch):
+        chunk = jobs[start : start + batch]
+        answers = answered(generator, [request_of(job) for job in chunk])
+        made += [picture_of(job, answer, device) for job, answer in zip(chunk, answers, strict=True)]
+    return made
+
+
+def answered(generator: Generator, requests: Sequence[Request]) -> list[Answer]:
+    """The batch's answers. Where the batch raises, each request is asked again alone; what raises then has failed."""
+    together: dict[int, Answer] = {}
+    if len(requests) > 1:
+        try:
+            together = _ask(generator, requests)
+        except Exception:  # noqa: BLE001 - the loop below finds the culprit and records its exception
+            together = {}
+    return [together.get(index) or _alone(generator, request) for index, request in enumerate(requests)]
+
+
+def picture_of(job: Job, answer: Answer, device: str) -> Made:
+    """The artifact of an answer; a picture that is no picture counts as failed."""
+    refusal = answer.picture if isinstance(answer.picture, Refusal) else None
+    if refusal is None:
+        try:
+            pixels = checked(answer.picture)
+            artifact = Artifact(
+                key=job.key,
+                status="ok",
+                digest=digest(pixels),
+                width=pixels.shape[1],
+                height=pixels.shape[0],
+                seconds=answer.seconds,
+                device=device,
+            )
+            return Made(StoredPicture(artifact=artifact, image=encode_webp(pixels)), pixels)
+        except ImageError as error:
+            refusal = Refusal("failed", f"the generator's picture is unusable: {error}")
+    gone = Artifact(
+        key=job.key, status=refusal.status, seconds=answer.seconds, device=device, error=redact(refusal.reason)
+    )
+    return Made(StoredPicture(artifact=gone))
+
+
+def _alone(generator: Generator, request: Request) -> Answer:
+    begun = time.monotonic()
+    try:
+        nothing = Answer(Refusal("failed", "the generator returned nothing for this request"), 0.0)
+        return _ask(generator, [request]).get(0, nothing)
+    except Exception as error:  # noqa: BLE001 - whatever a generator raises is the picture's fate, not the run's
+        return Answer(Refusal("failed", f"{type(error).__name__}: {error}"), time.monotonic() - begun)
+
+
+def _ask(generator: Generator, requests: Sequence[Request]) -> dict[int, Answer]:
+    """Answers by index; an index that was not asked for, or that comes twice, is the generator's bug."""
+    begun = time.monotonic()
+    got: dict[int, Pixels | Refusal] = {}
+    for index, picture in generator.generate(requests):
+        if not 0 <= index < len(requests) or index in got:
+            raise ValueError(f"the generator answered index {index} of {len(requests)} requests, or answered it twice")
+        got[index] = picture
+    share = (time.monotonic() - begun) / max(1, len(got))
+    return {index: Answer(picture, share) for index, picture in got.items()}

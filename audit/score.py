@@ -1,0 +1,214 @@
+"""Pictures x audits -> scores, a shard at a time: one decode per picture, models built once, old scores reused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from audit.api import Audit, ScoreBatch, View
+from audit.plan import Shard
+from audit.redact import redact
+from audit.registry import unknown
+from audit.store import RunFolder, StoreError
+from audit.tables import Identity, ScoreRow, canonical
+from audit.types import Artifact, Job, Json, Prompt, Score, digest_of
+from generators.api import Pixels
+
+NO_PICTURE = "no picture: "
+MISSING_WEIGHTS = "missing_weights"
+Look = Callable[[str], Pixels]
+"""The pixels of a job's picture by key."""
+Tell = Callable[[str], None]
+"""Says one line to whoever waits."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An audit with every one of its options settled."""
+
+    audit: Audit
+    options: Mapping[str, Json]
+
+    @property
+    def options_text(self) -> str:
+        """Canonical JSON of the options, as stored beside each score."""
+        return canonical(dict(self.options))
+
+
+class OptionError(ValueError):
+    """An option that an audit does not have."""
+
+
+def choose(names: Sequence[str], options: Mapping[str, Mapping[str, Json]], known: Mapping[str, Audit]) -> list[Choice]:
+    """The audits named, or every headline one, with the features that set audits among them work on; sorted by name.
+
+    Raises:
+        UnknownNameError: a name that is not known, with near ones.
+        OptionError: an option that its audit does not have.
+    """
+    for name in (*names, *options):
+        if name not in known:
+            raise unknown("audit", name, list(known))
+    wanted = set(names or [name for name, each in known.items() if each.headline])
+    wanted |= {known[name].on for name in wanted if known[name].on}
+    for name in sorted(wanted - set(known)):
+        raise unknown("audit", name, list(known))
+    settled = {name: _settled(known[name], options.get(name, {})) for name in sorted(wanted | set(options))}
+    return [settled[name] for name in sorted(wanted)]
+
+
+def expectation_of(prompt: Prompt) -> str:
+    """Digest of all that a score may depend on beside the picture."""
+    return digest_of({"text": prompt.text, "expect": dict(prompt.expect)})
+
+
+class Bench:
+    """The per-picture audits of a run: their models, built when first needed, and scores that may be reused."""
+
+    def __init__(self, choices: Sequence[Choice], reusable: Mapping[Identity, Score], tell: Tell) -> None:
+        self.choices = [each for each in choices if each.audit.kind != "set"]
+        self._reusable = reusable
+        self._tell = tell
+        self._scorers: dict[str, ScoreBatch | Exception] = {}
+
+    def score(self, folder: RunFolder, shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
+        """Bring the shard's scores up to date; audits whose stored rows all still hold are left alone."""
+        views: dict[str, View] = {}
+
+        def view(job: Job) -> View:
+            if job.key not in views:
+                views[job.key] = view_of(job, look(job.key))
+            return views[job.key]
+
+        for choice in self.choices:
+            path = folder.score_file(choice.audit.name, shard.number)
+            stored = stored_scores(folder, path, self._tell)
+            by_key = {row.key: row for row in stored}
+            rows = [_blank(choice, job, artifact) for job, artifact in zip(shard.jobs, artifacts, strict=True)]
+            held = [self._held(row, by_key.get(row.key)) for row in rows]
+            waiting = [index for index, score in enumerate(held) if score is None]
+            fresh = self._fresh(choice, [view(shard.jobs[index]) for index in waiting])
+            known = dict(enumerate(held)) | dict(zip(waiting, fresh, strict=True))
+            rows = [replace(row, score=known[index] or row.score) for index, row in enumerate(rows)]
+            if rows != stored:
+                folder.write_scores(choice.audit.name, shard.number, rows)
+
+    def _held(self, wanted: ScoreRow, stored: ScoreRow | None) -> Score | None:
+        """The score that needs no work: that there is no picture, or what was found earlier."""
+        if not wanted.digest:
+            return wanted.score
+        if stored is not None and stored.identity == wanted.identity and _lasting(stored.score):
+            return stored.score
+        return self._reusable.get(wanted.identity)
+
+    def _fresh(self, choice: Choice, views: Sequence[View]) -> list[Score]:
+        if not views:
+            return []
+        scorer = self._scorer(choice)
+        if not isinstance(scorer, Exception):
+            return scored(scorer, views)
+        if is_missing_weights(scorer):
+            return [Score.skipped(str(scorer), **{MISSING_WEIGHTS: True}) for _ in views]
+        return [Score.failed(redact(f"the audit could not start: {type(scorer).__name__}: {scorer}")) for _ in views]
+
+    def _scorer(self, choice: Choice) -> ScoreBatch | Exception:
+        """The audit with its models, or why it cannot be had; tried once a run."""
+        name = choice.audit.name
+        if name not in self._scorers:
+            try:
+                self._scorers[name] = choice.audit.scorer(**choice.options)
+            except Exception as error:  # noqa: BLE001 - an audit that cannot start fails by name; the others go on
+                self._scorers[name] = error
+        return self._scorers[name]
+
+
+def scored(scorer: ScoreBatch, views: Sequence[View]) -> list[Score]:
+    """One score per view; where the batch raises, each picture is scored alone and what raises then has failed."""
+    try:
+        return _checked(scorer(views), len(views))
+    except Exception as error:  # noqa: BLE001 - the exception becomes the culprit's score below, with type and message
+        if len(views) == 1:
+            return [Score.failed(redact(f"{type(error).__name__}: {error}"))]
+        return [score for view in views for score in scored(scorer, [view])]
+
+
+def view_of(job: Job, pixels: Pixels) -> View:
+    """The picture as audits see it; a copy, so that no audit can touch another's input."""
+    import torch
+
+    image = torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))
+    return View(image=image, prompt=job.prompt, key=job.key, generator=job.generator, settings=job.settings)
+
+
+def stored_scores(folder: RunFolder, path: Path, tell: Tell) -> list[ScoreRow]:
+    """The rows of a score file; none where it is absent or damaged, since scores can be computed again."""
+    if not path.is_file():
+        return []
+    try:
+        return folder.read_scores(path)
+    except StoreError:
+        tell(f"{path} cannot be read; its scores are computed again")
+        return []
+
+
+def reusable_scores(
+    folder: RunFolder, choices: Sequence[Choice], shards: Sequence[Shard], tell: Tell
+) -> dict[Identity, Score]:
+    """Lasting scores in files of another plan, which this plan replaces; files beyond this plan are removed."""
+    found: dict[Identity, Score] = {}
+    keys = {shard.number: list(shard.keys) for shard in shards}
+    for choice in choices:
+        for number, path in folder.score_files(choice.audit.name).items():
+            rows = stored_scores(folder, path, tell)
+            if [row.key for row in rows] == keys.get(number):
+                continue
+            found |= {row.identity: row.score for row in rows if row.digest and _lasting(row.score)}
+            if number not in keys:
+                path.unlink()
+    return found
+
+
+def is_missing_weights(error: Exception) -> bool:
+    """Whether an audit could not start for want of weights, which is no failure: the score is skipped and says how."""
+    from audit.weights import MissingWeightsError
+
+    return isinstance(error, MissingWeightsError)
+
+
+def _settled(audit: Audit, given: Mapping[str, Json]) -> Choice:
+    try:
+        return Choice(audit, audit.options(dict(given)))
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+
+
+def _lasting(score: Score) -> bool:
+    """Failures are tried again on the next run, and so is what only lacked weights."""
+    return score.status != "failed" and MISSING_WEIGHTS not in score.evidence
+
+
+def _checked(scores: Sequence[Score], wanted: int) -> list[Score]:
+    if len(scores) != wanted:
+        raise ValueError(f"the audit returned {len(scores)} scores for {wanted} pictures")
+    for score in scores:
+        canonical(dict(score.evidence))  # evidence that is not JSON is the audit's bug, met here and not in the store
+    return list(scores)
+
+
+def _blank(choice: Choice, job: Job, artifact: Artifact) -> ScoreRow:
+    return ScoreRow(
+        key=job.key,
+        digest=artifact.digest,
+        audit=choice.audit.name,
+        version=choice.audit.version,
+        options=choice.options_text,
+        expectation=expectation_of(job.prompt),
+        score=_without(artifact) if artifact.status != "ok" else Score.skipped("not scored yet"),
+    )
+
+
+def _without(artifact: Artifact) -> Score:
+    return Score(status=artifact.status, reason=NO_PICTURE + artifact.error)

@@ -1,0 +1,95 @@
+"""A run folder's scores -> its estimates and contrasts, and one line for everything that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from audit.redact import redact
+from audit.score import NO_PICTURE, Choice, is_missing_weights
+from audit.store import RunFolder, settings_of
+from audit.summarise import Point, contrasts, empty_estimates, estimates, set_estimates
+from audit.types import Contrast, Estimate
+
+
+def summarise_run(folder: RunFolder, choices: Sequence[Choice]) -> tuple[str, ...]:
+    """Write estimates and contrasts; the result tells what failed, a line each, empty when nothing did."""
+    problems = [*picture_problems(folder)]
+    points: dict[str, list[Point]] = {}
+    found: list[Estimate] = []
+    changes: list[Contrast] = []
+    for choice in choices:
+        if choice.audit.kind == "set":
+            continue
+        name = choice.audit.name
+        points[name] = points_of(folder, name)
+        problems += score_problems(folder, name)
+        found += estimates(choice.audit, points[name])
+        changes += contrasts(choice.audit, points[name])
+    for choice in choices:
+        if choice.audit.kind == "set":
+            rows, problem = set_summary(choice, points[choice.audit.on])
+            found += rows
+            problems += problem
+    folder.write_summary(found, changes)
+    return tuple(problems)
+
+
+def set_summary(choice: Choice, points: Sequence[Point]) -> tuple[list[Estimate], list[str]]:
+    """A set audit's estimates; where it raises they have no value and say why, and so does the second result."""
+    try:
+        return set_estimates(choice.audit, choice.audit.set_scorer(**choice.options), points), []
+    except Exception as error:  # noqa: BLE001 - one audit's failure is told by name and must not cost the others
+        if is_missing_weights(error):
+            return empty_estimates(choice.audit, points, str(error), failed=False), []
+        reason = redact(f"{type(error).__name__}: {error}")
+        return empty_estimates(choice.audit, points, reason, failed=True), [f"audit {choice.audit.name}: {reason}"]
+
+
+def points_of(folder: RunFolder, audit: str) -> list[Point]:
+    """The audit's scores, each with its place in the sweep, in plan order."""
+    settings = cache(settings_of)
+    scores = {row["key"]: row for row in rows_of(folder.scores(audit))}
+    return [
+        Point(
+            generator=job["generator"],
+            settings=settings(job["settings"]),
+            prompt=job["prompt_id"],
+            replicate=job["replicate"],
+            status=row["status"],
+            value=row["value"] if row["status"] == "ok" and row["vector"] is None else None,
+            vector=row["vector"],
+        )
+        for job in rows_of(folder.jobs())
+        if (row := scores.get(job["key"])) is not None
+    ]
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows as plain tables."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def picture_problems(folder: RunFolder) -> list[str]:
+    """One line on the pictures that could not be made."""
+    places: Mapping[str, str] = {
+        job["key"]: f"{job['generator']}, prompt {job['prompt_id']}, {job['cell']}" for job in rows_of(folder.jobs())
+    }
+    failed = [row for row in rows_of(folder.artifacts()) if row["status"] == "failed" and row["key"] in places]
+    if not failed:
+        return []
+    first = failed[0]
+    return [f"pictures: {len(failed)} failed; the first ({places[first['key']]}): {first['error']}"]
+
+
+def score_problems(folder: RunFolder, audit: str) -> list[str]:
+    """One line on the pictures that an audit broke on; those that were never made are told elsewhere."""
+    failed = [
+        row["reason"]
+        for row in rows_of(folder.scores(audit))
+        if row["status"] == "failed" and not row["reason"].startswith(NO_PICTURE)
+    ]
+    return [f"audit {audit}: {len(failed)} failed; the first: {failed[0]}"] if failed else []
