@@ -1,0 +1,190 @@
+"""`diffusers:ID-or-FOLDER[@REVISION][?OPTIONS]`: any text-to-image pipeline of the diffusers library.
+
+Options: dtype (float32, float16, bfloat16), variant (of the weight files, such as fp16), class (the pipeline, where
+`AutoPipelineForText2Image` does not know it), safety (keep, off), batch. A safety checker that a pipeline brings is
+kept unless safety=off; a picture it flags is skipped with that reason, never scored as a black one.
+
+Every picture's noise comes from its own CPU generator, so neither batch nor device chooses it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from generators.adapters.options import OptionError, near, split_options
+from generators.adapters.pipelines import fingerprint, fresh_scheduler, load_pipeline, locate, samplers_of
+from generators.api import GeneratorError, Pixels, Refusal, Request, Settings, Task
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+OPTIONS = ("dtype", "variant", "class", "safety", "batch")
+BATCH = 4
+ARGUMENTS = {"steps": "num_inference_steps", "guidance": "guidance_scale", "height": "height", "width": "width"}
+"""Knob -> the argument of a pipeline's __call__ that it sets."""
+
+
+class DiffusersGenerator:
+    """A loaded pipeline as a generator; see the module.
+
+    Attributes:
+        samplers: what the sampler knob takes; empty where the pipeline has only its own.
+    """
+
+    def __init__(self, pipeline: Any, *, name: str, digest: str, device: str, batch: int = BATCH) -> None:
+        self.name = name
+        self.tasks: frozenset[Task] = frozenset({"text2img"})
+        self.batch = batch
+        self.device = device
+        self.pipeline = pipeline
+        self.scheduler = pipeline.scheduler
+        self.samplers = samplers_of(pipeline)
+        self.accepted = frozenset(inspect.signature(pipeline.__call__).parameters)
+        self.knobs = knobs_of(pipeline, self.accepted)
+        self.digest = digest
+
+    @classmethod
+    def load(cls, rest: str, device: str = "auto") -> DiffusersGenerator:
+        """The pipeline of "ID-or-FOLDER@REVISION?OPTIONS".
+
+        Raises:
+            GeneratorError: no such folder or hub id, pickled weights, custom code, unknown class or option.
+        """
+        try:
+            subject, options = split_options(rest, OPTIONS)
+        except OptionError as error:
+            raise GeneratorError(f"diffusers: {error}") from None
+        dtype = chosen(options, "dtype", list(DTYPES), "float32")
+        safety = chosen(options, "safety", ["keep", "off"], "keep")
+        batch = options.get("batch", str(BATCH))
+        if not batch.isdecimal() or int(batch) < 1:
+            raise GeneratorError(f"diffusers: batch must be a whole number from 1, found {batch!r}")
+        variant = options.get("variant")
+        folder = locate(subject, variant)
+        place = usable_device(device)
+        pipeline = load_pipeline(
+            folder,
+            dtype=DTYPES[dtype],
+            variant=variant,
+            class_name=options.get("class"),
+            with_safety=safety == "keep",
+        ).to(place)
+        pipeline.set_progress_bar_config(disable=True)
+        choices = {"dtype": dtype, "safety": safety, "class": type(pipeline).__name__}
+        digest = fingerprint(folder, variant=variant, choices=choices)
+        return cls(pipeline, name=f"diffusers:{rest}", digest=digest, device=place, batch=int(batch))
+
+    def fingerprint(self) -> str:
+        """SHA-256 over configurations, weight files, precision, pipeline class and diffusers version."""
+        return self.digest
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
+        """Pictures in batches of equal settings; whatever goes wrong with a batch is the refusal of its requests."""
+        groups: dict[tuple[Settings, bool], list[int]] = {}
+        for index, request in enumerate(requests):
+            if reason := self.unfit(request):
+                yield index, Refusal("failed", reason)
+            else:
+                # With and without a negative prompt stay apart: "none" and an empty one may not mean the same.
+                groups.setdefault((request.settings, bool(request.negative_text)), []).append(index)
+        for indices in groups.values():
+            for start in range(0, len(indices), self.batch):
+                chunk = indices[start : start + self.batch]
+                yield from zip(chunk, self.pictures([requests[index] for index in chunk]), strict=True)
+
+    def unfit(self, request: Request) -> str:
+        """Why a request cannot be served; empty where it can."""
+        sampler = request.settings.sampler
+        if request.settings.task not in self.tasks:
+            return f"{self.name} does text2img only, not {request.settings.task}"
+        if sampler is not None and not self.samplers:
+            return f"no sampler {sampler!r}: {type(self.pipeline).__name__} has only its own, {self.own_sampler}"
+        if sampler is not None and sampler not in self.samplers:
+            return f"no sampler {sampler!r}; {near(sampler, list(self.samplers))}"
+        return ""
+
+    @property
+    def own_sampler(self) -> str:
+        """The class of the scheduler that the pipeline came with."""
+        return type(self.scheduler).__name__
+
+    def pictures(self, requests: Sequence[Request]) -> list[Pixels | Refusal]:
+        """One answer a request; all have equal settings. A batch too large for the memory is halved."""
+        try:
+            output = self.call(requests)
+        except torch.OutOfMemoryError as error:
+            if len(requests) == 1:
+                return [Refusal("failed", f"out of memory: {first_line(error)}")]
+            half = len(requests) // 2
+            return [*self.pictures(requests[:half]), *self.pictures(requests[half:])]
+        except (RuntimeError, ValueError, TypeError) as error:
+            return [Refusal("failed", f"{type(error).__name__}: {first_line(error)}")] * len(requests)
+        flags = getattr(output, "nsfw_content_detected", None) or [False] * len(requests)
+        return [answer(raw, bool(flag)) for raw, flag in zip(output.images, flags, strict=True)]
+
+    def call(self, requests: Sequence[Request]) -> Any:
+        """The pipeline's output: `images` is float (B, height, width, 3) in 0..1, NaN where arithmetic overflowed."""
+        settings = requests[0].settings
+        self.pipeline.scheduler = fresh_scheduler(self.scheduler, settings.sampler)
+        arguments: dict[str, Any] = {
+            argument: value
+            for knob, argument in ARGUMENTS.items()
+            if knob in self.knobs and (value := getattr(settings, knob)) is not None
+        }
+        if requests[0].negative_text and "negative_prompt" in self.accepted:
+            arguments["negative_prompt"] = [request.negative_text for request in requests]
+        with torch.inference_mode():
+            return self.pipeline(
+                prompt=[request.text for request in requests],
+                generator=[torch.Generator("cpu").manual_seed(request.seed) for request in requests],
+                output_type="np",
+                **arguments,
+            )
+
+
+def knobs_of(pipeline: Any, accepted: frozenset[str]) -> frozenset[str]:
+    """The settings that the pipeline listens to; a guidance-free one (Flux schnell) takes that argument in vain."""
+    knobs = {knob for knob, argument in ARGUMENTS.items() if argument in accepted}
+    core = getattr(pipeline, "transformer", None)
+    if core is not None and getattr(core.config, "guidance_embeds", True) is False:
+        knobs.discard("guidance")
+    return frozenset(knobs | ({"sampler"} if samplers_of(pipeline) else set()))
+
+
+def answer(raw: NDArray[np.floating[Any]], flagged: bool) -> Pixels | Refusal:
+    """A raw picture (height, width, 3) in 0..1 as 0..255, or why it is none."""
+    if flagged:
+        return Refusal("skipped", "safety checker flagged the picture")
+    if np.isnan(raw).any():
+        share = float(np.isnan(raw).mean())
+        return Refusal("failed", f"{share:.0%} of the raw output is NaN; try dtype=float32 or bfloat16")
+    levels: Pixels = np.rint(np.clip(raw, 0, 1) * 255).astype(np.uint8)
+    return levels
+
+
+def chosen(options: Mapping[str, str], name: str, known: Sequence[str], default: str) -> str:
+    """An option's value, which must be one of `known`."""
+    value = options.get(name, default)
+    if value not in known:
+        raise GeneratorError(f"diffusers: no {name} {value!r}; {near(value, known)}")
+    return value
+
+
+def usable_device(device: str) -> str:
+    """The device asked for; for "auto" cuda before mps before cpu."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return next(name for name, present in found.items() if present)
+    if not found.get(device.partition(":")[0], False):
+        here = ", ".join(name for name, present in found.items() if present)
+        raise GeneratorError(f"diffusers: no device {device!r} here; there is {here}")
+    return device
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its class."""
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__
