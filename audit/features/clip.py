@@ -1,0 +1,228 @@
+"""Image–text models in open_clip's formats: a picture and a sentence to vectors whose cosine says how well they match.
+
+Three kinds by name: "studio" (the small model shipped here), a folder in open_clip's layout, or an open_clip
+architecture with its pretrained tag, such as ("ViT-B-32", "laion2b_s34b_b79k"), whose weights must already be on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audit.api import View
+from audit.images import Protocol, resize
+from audit.weights import MissingWeightsError, require, sha256_of
+
+BATCH = 8
+"""Rows in every call of a tower, blank rows filling up: kernels depend on the shape, so one shape gives one result."""
+
+_KEPT_TEXTS = 4096
+Fit = Literal["squash", "shortest", "longest"]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How uint8 pictures become a tower's input.
+
+    Attributes:
+        size: the tower's square input, in pixels.
+        mean, std: per channel, of values in 0..1.
+        fit: "squash" ignores the aspect ratio; "shortest" crops the middle; "longest" pads with black.
+        protocol: the named filter of `audit.images.resize`; the result is rounded to whole grey levels.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    fit: Fit
+    protocol: Protocol
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """(3, H, W) uint8 -> (3, size, size) float32."""
+        pixels = self._square(image.permute(1, 2, 0).cpu().numpy())
+        grey = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float() / 255
+        return (grey - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+
+    def _square(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = pixels.shape[:2]
+        if (height, width) == (self.size, self.size):
+            return pixels
+        if self.fit == "squash":
+            return self._resized(pixels, self.size, self.size)
+        if self.fit == "shortest":
+            scale = self.size / min(height, width)
+            fitted = self._resized(pixels, max(self.size, int(height * scale)), max(self.size, int(width * scale)))
+            top, left = (round((side - self.size) / 2) for side in fitted.shape[:2])
+            return fitted[top : top + self.size, left : left + self.size]
+        scale = self.size / max(height, width)
+        fitted = self._resized(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+        square = np.zeros((self.size, self.size, 3), dtype=np.uint8)
+        top, left = ((self.size - side) // 2 for side in fitted.shape[:2])
+        square[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
+        return square
+
+    def _resized(self, pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+        return np.rint(resize(pixels, (height, width), self.protocol)).astype(np.uint8)
+
+
+Tokenize = Callable[[Sequence[str]], tuple[torch.Tensor, list[int]]]
+"""Texts -> token ids (n, context), cut off at the context length, and how many tokens each has uncut."""
+
+
+class Clip:
+    """A loaded model.
+
+    Attributes:
+        name: "studio", the folder, or "architecture:tag".
+        digest: SHA-256 of the weights file.
+        dim: length of both kinds of embedding.
+        context: tokens of text it reads.
+    """
+
+    def __init__(self, name: str, digest: str, network: Any, preprocess: Preprocess, tokenize: Tokenize) -> None:
+        self.name = name
+        self.digest = digest
+        self.preprocess = preprocess
+        self.context = int(network.context_length)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = network.eval().requires_grad_(False).to(self.device)
+        self._tokenize = tokenize
+        self._texts: dict[str, tuple[torch.Tensor, int]] = {}
+        self.dim = int(self.text_features([""]).shape[1])
+
+    def image_features(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Embeddings (n, dim), float32, not normalised, of uint8 pictures (3, H, W) of any sizes.
+
+        A picture's embedding has the same bits alone and in any company.
+        """
+        return self._padded([self.preprocess(image) for image in images], self._network.encode_image)
+
+    def text_features(self, texts: Sequence[str]) -> torch.Tensor:
+        """Embeddings (n, dim), float32, not normalised; each text is read once a process."""
+        return torch.stack([self._text(text)[0] for text in texts]) if texts else torch.empty(0, self.dim)
+
+    def tokens(self, text: str) -> int:
+        """Tokens of the whole text, start and end included; more than `context` means that its end is not read."""
+        return self._text(text)[1]
+
+    def _text(self, text: str) -> tuple[torch.Tensor, int]:
+        if text not in self._texts:
+            ids, counts = self._tokenize([text])
+            if len(self._texts) >= _KEPT_TEXTS:
+                self._texts.pop(next(iter(self._texts)))
+            self._texts[text] = (self._padded(list(ids), self._network.encode_text)[0], counts[0])
+        return self._texts[text]
+
+    def _padded(self, rows: list[torch.Tensor], encode: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        if not rows:
+            return torch.empty(0, self.dim)
+        done = []
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            blank = [torch.zeros_like(part[0])] * (BATCH - len(part))
+            with torch.inference_mode():
+                done.append(encode(torch.stack([*part, *blank]).to(self.device))[: len(part)].float().cpu())
+        return torch.cat(done)
+
+
+def load(model: str = "studio", pretrained: str = "") -> Clip:
+    """The model of that name, loaded once a process. See the module for the names.
+
+    Raises:
+        MissingWeightsError: its weights are not on disk; the message has the command that fetches them.
+        ValueError: no such architecture, or a folder that is not in open_clip's layout.
+    """
+    return _load(model, pretrained)
+
+
+def image_rows(model: Clip, views: Sequence[View]) -> torch.Tensor:
+    """Embeddings (n, dim) of the views' pictures; audits of one model share them, so the tower sees a picture once."""
+    name = f"clip.image.{model.digest}"
+    waiting = [view for view in views if name not in view.shared]
+    fresh = model.image_features([view.image for view in waiting])
+    for view, row in zip(waiting, fresh, strict=True):
+        view.shared[name] = row
+    return torch.stack([view.shared[name] for view in views]) if views else fresh
+
+
+@cache
+def _load(model: str, pretrained: str) -> Clip:
+    if model == "studio":
+        from audit.features.studio import StudioClip
+
+        return StudioClip.load(require("studio-clip").parent)
+    if Path(model).is_dir():
+        from audit.features.studio import StudioClip
+
+        return StudioClip.load(Path(model))
+    return _published(model, pretrained)
+
+
+def _published(model: str, pretrained: str) -> Clip:
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if pretrained not in tags:
+        from audit.registry import unknown
+
+        if tags:
+            raise unknown(f"pretrained tag of {model}", pretrained, tags)
+        raise unknown("open_clip model or folder", model, ["studio", *open_clip.list_models()])
+    settings = open_clip.get_pretrained_cfg(model, pretrained)
+    path = _published_path(model, pretrained, str(settings.get("hf_hub", "")))
+    network = open_clip.create_model(
+        model, pretrained=str(path), force_quick_gelu=bool(settings.get("quick_gelu")), device="cpu"
+    )
+    try:
+        tokenizer = open_clip.get_tokenizer(model)
+    except OSError as error:
+        raise MissingWeightsError(
+            f"the tokenizer of {model} is missing: {error}; open_clip fetches it once: "
+            f"python -c \"import open_clip; open_clip.get_tokenizer('{model}')\""
+        ) from error
+    preprocess = preprocess_of(settings, network.visual.image_size, "uint8-bicubic")
+    return Clip(f"{model}:{pretrained}", sha256_of(path), network, preprocess, _counted(tokenizer))
+
+
+def _published_path(model: str, pretrained: str, hub: str) -> Path:
+    """The weights file in the hub's cache; `hub` is open_clip's "owner/name/" with an optional file name behind."""
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, _, file = hub.rpartition("/")
+    if not repository:
+        raise MissingWeightsError(f"{model}:{pretrained} is on no hub; save it as a folder and give that as model")
+    files = [file] if file else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    found = [path for path in (try_to_load_from_cache(repository, each) for each in files) if isinstance(path, str)]
+    if not found:
+        raise MissingWeightsError(
+            f"weights {model}:{pretrained} are missing (looked for {repository} in the Hugging Face cache); "
+            f"get them: hf download {repository} {files[0]}"
+        )
+    return Path(found[0])
+
+
+def preprocess_of(settings: dict[str, Any], size: int | tuple[int, int], protocol: Protocol) -> Preprocess:
+    """From open_clip's preprocess configuration; what it leaves out is CLIP's own (Radford et al. 2021)."""
+    side = size if isinstance(size, int) else size[0]
+    mean = settings.get("mean") or (0.48145466, 0.4578275, 0.40821073)
+    std = settings.get("std") or (0.26862954, 0.26130258, 0.27577711)
+    fit: Fit = settings.get("resize_mode") or "shortest"
+    return Preprocess(side, tuple(mean), tuple(std), fit, protocol)
+
+
+def _counted(tokenizer: Any) -> Tokenize:
+    """open_clip's tokenizer, with the number of tokens before cutting: its own `encode` lacks start and end."""
+
+    def tokenize(texts: Sequence[str]) -> tuple[torch.Tensor, list[int]]:
+        encode = getattr(tokenizer, "encode", None) or tokenizer.tokenizer.encode
+        extra = 2 if hasattr(tokenizer, "encode") else 0
+        return tokenizer(list(texts)), [len(encode(text)) + extra for text in texts]
+
+    return tokenize
