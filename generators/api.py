@@ -50,7 +50,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Refusal:
-    """No picture, and why: "skipped" when the generator declined (a safety checker, an unknown subject), "failed" when it broke."""
+    """No picture, and why.
+
+    "skipped": the generator declined (a safety checker, an unknown subject); "failed": it broke.
+    """
 
     status: Literal["skipped", "failed"]
     reason: str

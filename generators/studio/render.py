@@ -19,6 +19,7 @@ from generators.studio.scene import Camera, Colour, Floats, Light, Material, Par
 
 SAMPLES = 16  # per pixel; RMSE about 4 grey levels at 128 x 128, half of that once halved to 64 x 64
 LLVM_PATTERNS = (
+    "/usr/lib/*/libLLVM-1[0-9].so*",
     "/usr/lib/*/libLLVM.so.*",
     "/usr/lib/llvm-*/lib/libLLVM*.so*",
     "/usr/lib*/libLLVM.so*",

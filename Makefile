@@ -1,0 +1,56 @@
+# The common things, bare: `make quickstart`, `make test`. Everything lands in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DATA ?= data/studio
+MINUTES ?= 150
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: quickstart test slow lint docs scenes train-autoencoder train-clip train-ldm reference clean
+
+quickstart: $(READY)  ## drive the built-in model over the quick suite, score the pictures, write the report
+	$(BIN)/audit run --suite quick --generator builtin:ldm --guidance 1,3,6 --steps 10,25 --replicates 2 --out runs/quickstart
+
+test: $(READY)  ## everything that ends within minutes
+	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+
+slow: $(READY)  ## the proofs that take longer
+	$(BIN)/python -m pytest -q -m "slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(READY)  ## pages that are generated from the code
+	$(BIN)/python -m reports.docs
+
+# uv resolves in seconds what pip resolves in minutes. Two of our libraries ask for two builds of OpenCV that share one
+# folder; the headless one must be written last, for it needs no display libraries.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q uv -c constraints.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[studio,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --no-deps --reinstall opencv-python-headless
+	touch $(READY)
+
+# Training, from nothing: scenes -> autoencoder -> feature model -> diffusion model -> reference. Each step resumes.
+scenes: $(READY)
+	$(BIN)/python -m generators.studio.dataset --out $(DATA) --scenes 16000 --held-out 2000 --size 128 --workers 2
+
+train-autoencoder: scenes
+	$(BIN)/python -m generators.train.autoencoder --data $(DATA) --out $(DATA)/autoencoder
+
+train-clip: scenes
+	$(BIN)/python -m generators.train.clip --data $(DATA) --out generators/weights/studio_clip
+
+train-ldm: train-autoencoder
+	$(BIN)/python -m generators.train.ldm --data $(DATA) --autoencoder $(DATA)/autoencoder/vae --out $(DATA)/ldm --minutes $(MINUTES)
+	$(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/ldm/folder --out generators/weights/ldm
+
+reference: train-clip
+	$(BIN)/python -m audit.references --data $(DATA) --out audit/references/studio-held-out.npz
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,173 @@
+"""The built-in latent diffusion model: a diffusers folder, and the loop from noise to picture in plain sight."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.api import GeneratorError, Pixels, Refusal, Request, Settings, Task
+from generators.guidance import Denoise, guided
+from generators.rng import initial_noise
+from generators.samplers import SAMPLERS
+from generators.schedule import Schedule, trailing
+
+WEIGHTS = Path(__file__).parent / "weights"
+DEFAULT_STEPS, DEFAULT_GUIDANCE, DEFAULT_SAMPLER = 25, 3.0, "ddim"
+ROWS = 16  # pictures a batch; short batches are padded to it, so that no picture depends on its company
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The parts of a text-conditioned latent diffusion model, on one device, in eval mode."""
+
+    autoencoder: Any
+    tokenizer: Any
+    text_encoder: Any
+    unet: Any
+    scheduler: Any
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> Networks:
+        """Read a diffusers folder of the StableDiffusionPipeline kind; weights are safetensors, computed in float32."""
+        from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+        from transformers import CLIPTextModel, CLIPTokenizer
+
+        if not (folder / "model_index.json").is_file():
+            raise GeneratorError(
+                f"{folder}: no model_index.json; expected a diffusers folder with unet, vae, text_encoder"
+            )
+        options = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
+        return cls(
+            autoencoder=AutoencoderKL.from_pretrained(folder / "vae", **options).to(device).eval(),
+            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+            text_encoder=CLIPTextModel.from_pretrained(
+                folder / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+            .to(device)
+            .eval(),
+            unet=UNet2DConditionModel.from_pretrained(folder / "unet", **options).to(device).eval(),
+            scheduler=DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
+        )
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The noise schedule that the scheduler's configuration names."""
+        signal = self.scheduler.alphas_cumprod.double()
+        return Schedule(alpha=signal.sqrt(), sigma=(1 - signal).sqrt())
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        size = self.unet.config.sample_size
+        return self.unet.config.in_channels, size, size
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """(n, context, width): the encoder's last hidden state, one vector a token."""
+        tokens = self.tokenizer(
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self.tokenizer.model_max_length,
+            return_tensors="pt",
+        )
+        states: Tensor = self.text_encoder(tokens.input_ids.to(self.text_encoder.device)).last_hidden_state
+        return states
+
+    def denoiser(self, text: Tensor) -> Denoise:
+        """The clean latent the U-Net believes in, given text states (B, context, width).
+
+        Source: v-prediction, Salimans & Ho 2022, appendix D: clean = alpha * latent - sigma * v.
+        """
+
+        def denoise(latent: Tensor, timestep: int) -> Tensor:
+            alpha, sigma = self.schedule.alpha[timestep].item(), self.schedule.sigma[timestep].item()
+            velocity: Tensor = self.unet(latent, timestep, encoder_hidden_states=text).sample
+            return alpha * latent - sigma * velocity
+
+        return denoise
+
+    def decode(self, latent: Tensor) -> NDArray[np.uint8]:
+        """Latents (B, C, h, w) to pictures (B, H, W, 3) uint8, rounded as diffusers rounds."""
+        image = self.autoencoder.decode(latent / self.autoencoder.config.scaling_factor).sample
+        pixels = (image / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().float().numpy()
+        rounded: NDArray[np.uint8] = (pixels * 255).round().astype(np.uint8)
+        return rounded
+
+
+class LatentGenerator:
+    """`builtin:ldm`, or any folder of the same kind: text in, picture out, guidance, steps and sampler as knobs."""
+
+    tasks: frozenset[Task] = frozenset({"text2img"})
+    knobs = frozenset({"guidance", "steps", "sampler"})
+    batch = ROWS
+
+    def __init__(self, name: str, folder: Path, device: torch.device) -> None:
+        self.name = name
+        self.folder = folder
+        self.device = device
+
+    @classmethod
+    def load(cls, rest: str, *, device: str = "auto") -> LatentGenerator:
+        """`rest` is what follows "builtin:": "ldm" for the shipped model, "ldm@FOLDER" for another one of its kind."""
+        model, _, folder = rest.partition("@")
+        shipped = sorted(path.parent.name for path in WEIGHTS.glob("*/model_index.json"))
+        if folder == "" and model not in shipped:
+            raise GeneratorError(f"no built-in model named {model!r}; shipped: {', '.join(shipped) or 'none'}")
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        return cls(f"builtin:{rest}", Path(folder) if folder else WEIGHTS / model, torch.device(chosen))
+
+    @cached_property
+    def networks(self) -> Networks:
+        """Loaded at first use."""
+        return Networks.load(self.folder, self.device)
+
+    def fingerprint(self) -> str:
+        """Hash over every file of the folder but its card, the loop's version and the precision."""
+        digest = hashlib.sha256(json.dumps({"loop": 1, "dtype": "float32"}).encode())
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix in {".json", ".safetensors", ".txt"}:
+                digest.update(path.relative_to(self.folder).as_posix().encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
+        """Pictures of 64 x 64 pixels; requests with equal settings share batches."""
+        order = sorted(range(len(requests)), key=lambda i: (_plan(requests[i].settings), i))
+        for plan, group in groupby(order, key=lambda i: _plan(requests[i].settings)):
+            members = list(group)
+            for start in range(0, len(members), ROWS):
+                chunk = members[start : start + ROWS]
+                yield from zip(chunk, self._draw([requests[i] for i in chunk], *plan), strict=True)
+
+    def _draw(self, requests: Sequence[Request], sampler: str, steps: int, guidance: float) -> list[Pixels]:
+        with torch.inference_mode():
+            return self._walk(requests, sampler, steps, guidance)
+
+    def _walk(self, requests: Sequence[Request], sampler: str, steps: int, guidance: float) -> list[Pixels]:
+        networks = self.networks
+        padded = [*requests, *[requests[-1]] * (ROWS - len(requests))]
+        text = networks.encode_text([request.text for request in padded])
+        empty = networks.encode_text([request.negative_text for request in padded])
+        denoise = guided(networks.denoiser(text), networks.denoiser(empty), guidance)
+        noise = initial_noise([request.seed for request in padded], networks.latent_shape).to(self.device)
+        latent = SAMPLERS[sampler](denoise, noise, networks.schedule, trailing(steps))
+        return list(networks.decode(latent)[: len(requests)])
+
+
+def _plan(settings: Settings) -> tuple[str, int, float]:
+    sampler = settings.sampler or DEFAULT_SAMPLER
+    if sampler not in SAMPLERS:
+        raise GeneratorError(f"no sampler named {sampler!r}; known: {', '.join(SAMPLERS)}")
+    steps = DEFAULT_STEPS if settings.steps is None else settings.steps
+    guidance = DEFAULT_GUIDANCE if settings.guidance is None else settings.guidance
+    return sampler, steps, float(guidance)

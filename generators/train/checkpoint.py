@@ -1,0 +1,62 @@
+"""Training state that survives a kill: written aside and renamed, read back with `weights_only=True`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Tensors, numbers and strings only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".part")
+    torch.save(state, aside)
+    os.replace(aside, path)
+
+
+def restore(path: Path) -> dict[str, Any] | None:
+    """The last state saved there, or None."""
+    if not path.is_file():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+class Average:
+    """Exponential moving average of parameters; its decay warms up as (1 + n) / (10 + n)."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
+        self.parameters = list(parameters)
+        self.decay = decay
+        self.updates = 0
+        self.shadow = [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take one step towards the parameters as they are now."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange parameters and averages, in place; call twice to come back."""
+        for parameter, shadow in zip(self.parameters, self.shadow, strict=True):
+            kept = parameter.detach().clone()
+            parameter.copy_(shadow)
+            shadow.copy_(kept)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"updates": self.updates, "shadow": self.shadow}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.updates = state["updates"]
+        shadow: list[Tensor] = state["shadow"]
+        self.shadow = [tensor.clone() for tensor in shadow]
