@@ -86,7 +86,8 @@ def _plain(a: Attributes, keep: set[str], style: int) -> str:
 
 def _sleeved(a: Attributes, keep: set[str], style: int) -> str:
     subject = _subject(a, keep - {"view"}, style)
-    return f"{subject}{_after(' and', _sleeve(a, keep))} {_after('against', _wall(a, keep, 'background'))}"
+    joint = "and" if a["sleeve"] == "bare" else "in"
+    return f"{subject} {_after(joint, _sleeve(a, keep))} {_after('against', _wall(a, keep, 'background'))}"
 
 
 def _photo(a: Attributes, keep: set[str], style: int) -> str:
