@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from generators.studio import lettering
 from generators.studio.palette import COLOURS
-from generators.studio.scene import Attributes, Colour
+from generators.studio.scene import Attributes, Colour, Floats
 
 Pixels = NDArray[np.uint8]
 FACE = 300  # texture pixels across a board one unit wide
@@ -53,17 +53,21 @@ def lettered(
         page[inner : rows - inner, inner : columns - inner] = board
     aspect = room[0] * width / (room[1] * height)
     breaks = lettering.broken(facts["text"], facts["font"], aspect)
-    mangled = {
-        at: (how, seed)
-        for at, how, seed in zip(facts["malformed_at"], facts["malformed_how"], facts["malformed_seed"], strict=True)
-    }
-    ink = lettering.drawn(facts["drawn"], facts["font"], breaks, mangled)
-    ink = lettering.fitted(ink, round(room[0] * columns), round(room[1] * rows))
+    across, down = round(room[0] * columns), round(room[1] * rows)
+    asked, ink = lettering.drawn(facts["text"], facts["font"], breaks), _ink(facts, breaks)
+    # A letter left out must not make the others grow: that would plant two defects at once.
+    taller = min(lettering.enlargement(each, across, down) for each in (asked, ink))
+    ink = lettering.fitted(ink, across, taller)
     tall, wide = ink.shape
     top, left = round(middle[1] * rows - tall / 2), round(middle[0] * columns - wide / 2)
     region = page[top : top + tall, left : left + wide]
     region += ink[..., None] * (ink_colour - region)
     return Lettered(to_pixels(page), (left / columns, top / rows, (left + wide) / columns, (top + tall) / rows))
+
+
+def _ink(facts: Attributes, breaks: list[int]) -> Floats:
+    spoilt = zip(facts["malformed_at"], facts["malformed_how"], facts["malformed_seed"], strict=True)
+    return lettering.drawn(facts["drawn"], facts["font"], breaks, {at: (how, seed) for at, how, seed in spoilt})
 
 
 def board_height(facts: Attributes, room: float, low: float, high: float) -> float:

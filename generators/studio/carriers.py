@@ -162,7 +162,7 @@ def book(facts: Attributes, chance: NDArray[np.float64]) -> Carrier:
     """A bound book standing on a table, or lying on it: its title in the upper half of the cover, an emblem below."""
     width = 0.8 + 0.1 * chance[0]
     height, thick = 1.0, 0.17 + 0.08 * chance[1]
-    face = lettered(facts, width, height, (0.535, 0.32), (0.84, 0.4), border=0.02 if chance[2] < 0.5 else 0.0)
+    face = lettered(facts, width, height, (0.53, 0.32), (0.8, 0.4), border=0.02 if chance[2] < 0.5 else 0.0)
     face = replace(
         face, pixels=with_emblem(face.pixels, colour_of(facts, "text_colour"), chance[3], (0.535, 0.76), 0.12)
     )

@@ -66,7 +66,7 @@ def broken(text: str, font: str, aspect: float) -> list[int]:
 
 def line_width(line: str, font: str) -> float:
     """Width of a line in cap heights."""
-    return sum(_glyph(c, font)[1] for c in line) / CAP + TRACKING * (len(line) - 1)
+    return sum(glyph(c, font)[1] for c in line) / CAP + TRACKING * (len(line) - 1)
 
 
 def drawn(text: str, font: str, breaks: Sequence[int], mangled: Mapping[int, tuple[str, int]] | None = None) -> Floats:
@@ -80,7 +80,7 @@ def drawn(text: str, font: str, breaks: Sequence[int], mangled: Mapping[int, tup
     for line in _lines(text.split(), breaks):
         glyphs = []
         for offset, character in enumerate(line):
-            mask, advance = _glyph(character, font)
+            mask, advance = glyph(character, font)
             if mangled and at + offset in mangled:
                 mask = mangle(mask, *mangled[at + offset])
             glyphs.append((mask, advance))
@@ -96,9 +96,13 @@ def drawn(text: str, font: str, breaks: Sequence[int], mangled: Mapping[int, tup
     return cropped(page)
 
 
-def fitted(ink: Floats, width: int, height: int) -> Floats:
-    """The ink resized to be as tall as a box (pixels) lets it, squeezed to NARROWEST or widened by a tenth."""
-    tall = min(height / ink.shape[0], width / (ink.shape[1] * NARROWEST))
+def enlargement(ink: Floats, width: int, height: int) -> float:
+    """How many times taller the ink can become in a box (pixels), squeezed to NARROWEST at most."""
+    return min(height / int(ink.shape[0]), width / (int(ink.shape[1]) * NARROWEST))
+
+
+def fitted(ink: Floats, width: int, tall: float) -> Floats:
+    """The ink `tall` times taller, made as wide as `width` (pixels) lets it, at most a tenth wider than natural."""
     wide = min(width / ink.shape[1], tall * 1.1)
     size = (max(round(ink.shape[1] * wide), 1), max(round(ink.shape[0] * tall), 1))
     resized: Floats = np.clip(np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BICUBIC)), 0, 1)
@@ -138,7 +142,7 @@ def mangle(glyph: Floats, how: str, seed: int) -> Floats:
 
 def unreadable(character: str, font: str, rng: np.random.Generator, tries: int = 12) -> tuple[str, int]:
     """A mangling (how, seed) after which the glyph resembles no letter, or the least letter-like of those tried."""
-    mask, _ = _glyph(character, font)
+    mask, _ = glyph(character, font)
     best, least = (MANGLINGS[0], 0), 2.0
     for _ in range(tries):
         how, seed = MANGLINGS[int(rng.integers(len(MANGLINGS)))], int(rng.integers(2**31))
@@ -190,7 +194,7 @@ def _composed(glyphs: Sequence[tuple[Floats, float]]) -> Floats:
 
 
 @cache
-def _glyph(character: str, font: str) -> tuple[Floats, float]:
+def glyph(character: str, font: str) -> tuple[Floats, float]:
     """Mask (CAP + 2 PAD, w) on a common baseline, starting PAD before the origin, and the advance in pixels."""
     face, stretch = _face(font)
     advance = float(face.getlength(character))
@@ -217,7 +221,7 @@ def _face(font: str) -> tuple[ImageFont.FreeTypeFont, float]:
 
 @cache
 def _bank(font: str) -> NDArray[np.bool_]:
-    return np.stack([_normal(_glyph(character, font)[0]) for character in ALPHABET])
+    return np.stack([_normal(glyph(character, font)[0]) for character in ALPHABET])
 
 
 def _normal(mask: Floats) -> NDArray[np.bool_]:

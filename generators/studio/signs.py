@@ -113,11 +113,13 @@ def sample(rng: np.random.Generator, wish: Attributes) -> Attributes:
         yaw, pitch = rng.uniform(12, 30) * (1 if rng.random() < 0.75 else -1), rng.uniform(6, 15)
     elif carrier == "number plate":
         pitch = rng.uniform(0, 15)
+    chances = (0.6, 0.0, 0.0, 0.4) if carrier == "number plate" else (0.45, 0.15, 0.15, 0.25)
+    font = list(lettering.FONTS)[int(rng.choice(4, p=chances))]
     attributes = {
         "text": text,
         "drawn": text,
         "carrier": carrier,
-        "font": list(lettering.FONTS)[int(rng.choice(4, p=[0.45, 0.15, 0.15, 0.25]))],
+        "font": font,
         "text_colour": ink,
         "board_colour": board,
         "background": others[int(rng.integers(len(others)))],
@@ -136,29 +138,39 @@ def sample(rng: np.random.Generator, wish: Attributes) -> Attributes:
 def plant(attributes: Attributes, rng: np.random.Generator, defect: str) -> Attributes:
     """misspelt: one edit in `drawn`, its kind in `misspelt`; malformed: glyphs at `malformed_at` are spoilt."""
     if defect == "misspelt":
-        drawn, kind = misspelling(attributes["drawn"], rng)
+        drawn, kind, edited = misspelling(attributes["drawn"], rng)
         while drawn == attributes["text"]:
-            drawn, kind = misspelling(attributes["drawn"], rng)
-        return {**attributes, "drawn": drawn, "misspelt": kind}
+            drawn, kind, edited = misspelling(attributes["drawn"], rng)
+        later = {"deletion": -1, "insertion": 1}.get(kind, 0)
+        spoilt = zip(attributes["malformed_at"], attributes["malformed_how"], attributes["malformed_seed"], strict=True)
+        left = [(i + later * (i > edited), how, n) for i, how, n in spoilt if kind != "deletion" or i != edited]
+        return {**attributes, "drawn": drawn, "misspelt": kind, **_malformed(left)}
     if defect == "malformed":
         places = [i for i, c in enumerate(attributes["drawn"]) if c in lettering.ALPHABET]
         if not places:
             raise ValueError(f"nothing to malform in {attributes['drawn']!r}: it has no letter or digit")
         count = min(len(places), 1 if rng.random() < 0.6 else 2)
         at = sorted(int(i) for i in rng.choice(places, count, replace=False))
-        spoilt = [lettering.unreadable(attributes["drawn"][i], attributes["font"], rng) for i in at]
-        hows, seeds = [how for how, _ in spoilt], [seed for _, seed in spoilt]
-        return {**attributes, "malformed_at": at, "malformed_how": hows, "malformed_seed": seeds}
+        glyphs = [(i, *lettering.unreadable(attributes["drawn"][i], attributes["font"], rng)) for i in at]
+        return {**attributes, **_malformed(glyphs)}
     raise ValueError(f"signs have no defect {defect!r}; found {', '.join(DEFECTS)}")
 
 
-def misspelling(text: str, rng: np.random.Generator) -> tuple[str, str]:
-    """The text after one edit of a letter or digit, and its kind; look-alikes are never swapped for each other."""
+def _malformed(glyphs: list[tuple[int, str, int]]) -> Attributes:
+    return {
+        "malformed_at": [at for at, _, _ in glyphs],
+        "malformed_how": [how for _, how, _ in glyphs],
+        "malformed_seed": [seed for _, _, seed in glyphs],
+    }
+
+
+def misspelling(text: str, rng: np.random.Generator) -> tuple[str, str, int]:
+    """The text after one edit, its kind and place; a letter never becomes, or changes places with, a look-alike."""
     places = [i for i, c in enumerate(text) if c in lettering.ALPHABET]
     if not places:
         raise ValueError(f"nothing to misspell in {text!r}: it has no letter or digit")
-    # A word must keep a letter, or the line breaks of the asked text would no longer fit.
-    spare = [i for i in places if text[max(i - 1, 0) : i + 2].strip(text[i] + " ") or text[i : i + 2] == 2 * text[i]]
+    # A word must keep a character, or the line breaks of the asked text would no longer fit.
+    spare = [i for i in places if (text[max(i - 1, 0) : i] + text[i + 1 : i + 2]).strip()]
     pairs = [i for i in places if i + 1 in places and not lettering.alike(text[i], text[i + 1])]
     possible = [kind for kind in EDITS if {"deletion": spare, "transposition": pairs}.get(kind, places)]
     kind = possible[int(rng.integers(len(possible)))]
@@ -167,13 +179,13 @@ def misspelling(text: str, rng: np.random.Generator) -> tuple[str, str]:
     letters = lettering.ALPHABET[26:] if text[i].isdigit() else lettering.ALPHABET[:26]
     fresh = [c for c in letters if not lettering.alike(c, text[i])]
     new = fresh[int(rng.integers(len(fresh)))]
-    if kind == "substitution":
-        return text[:i] + new + text[i + 1 :], kind
-    if kind == "deletion":
-        return text[:i] + text[i + 1 :], kind
-    if kind == "insertion":
-        return text[: i + 1] + new + text[i + 1 :], kind
-    return text[:i] + text[i + 1] + text[i] + text[i + 2 :], kind
+    edited = {
+        "substitution": text[:i] + new + text[i + 1 :],
+        "deletion": text[:i] + text[i + 1 :],
+        "insertion": text[: i + 1] + new + text[i + 1 :],
+        "transposition": text[:i] + text[i + 1 : i + 2] + text[i] + text[i + 2 :],
+    }
+    return edited[kind], kind, i
 
 
 def caption(attributes: Attributes, rng: np.random.Generator) -> str:

@@ -59,7 +59,8 @@ def number_plate(rng: np.random.Generator) -> str:
     """Letters and digits in one of seven patterns, such as 'KX42 RBT' or '7AB 318'."""
     form = PLATE_FORMS[int(rng.integers(len(PLATE_FORMS)))]
     kinds = {"L": PLATE_LETTERS, "D": "0123456789"}
-    return "".join(kinds[c][int(rng.integers(len(kinds[c])))] if c in kinds else c for c in form)
+    drawn = "".join(kinds[c][int(rng.integers(len(kinds[c])))] if c in kinds else c for c in form)
+    return "7" + drawn[1:] if drawn[0] == "0" else drawn  # a leading zero would pass for a letter
 
 
 def phrase(rng: np.random.Generator, longest: int = 8) -> str:
