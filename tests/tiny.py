@@ -1,7 +1,7 @@
 """Tiny diffusers pipelines with random weights, built and saved without a network: `tiny.sd15(path)`.
 
-They draw noise, quickly: 64-pixel pictures in well under a second a step. Weights come from a seeded fork of torch's random state,
-so a folder built twice holds the same weights.
+They draw noise, quickly: 64-pixel pictures in well under a second a step. Weights come from a seeded fork of torch's
+random state, so a folder built twice holds the same weights.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def unet(width: int, **changes: Any) -> UNet2DConditionModel:
 
 
 def sd15(folder: Path, **components: Any) -> Path:
-    """Like Stable Diffusion 1.5: U-Net, one CLIP text encoder, PNDM; `components` replace parts, a safety checker say."""
+    """Like Stable Diffusion 1.5: U-Net, one CLIP text encoder, PNDM; `components` replace parts."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         parts: dict[str, Any] = {
@@ -194,3 +194,17 @@ def saved(pipeline: DiffusionPipeline, folder: Path) -> Path:
 
 
 BUILDERS: dict[str, Callable[[Path], Path]] = {"sd15": sd15, "sdxl": sdxl, "sd3": sd3}
+
+
+def prudish() -> dict[str, Any]:
+    """A safety checker for `sd15` that flags every picture, and its feature extractor."""
+    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor
+
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision |= {"image_size": 32, "patch_size": 16}
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=16))
+    with torch.no_grad():
+        checker.concept_embeds_weights.fill_(-2)  # a threshold below every cosine
+    extractor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    return {"safety_checker": checker, "feature_extractor": extractor, "requires_safety_checker": True}

@@ -70,7 +70,7 @@ class ImagesGenerator:
         try:
             subject, options = split_options(rest, ["prompts"])
             folder = Path(subject).expanduser()
-            names = picture_names(folder)
+            names = picture_names(subject)
             rows = told(folder, names, options.get("prompts"))
         except (OptionError, TableError) as error:
             raise GeneratorError(f"images: {error}") from None
@@ -124,11 +124,12 @@ def grouped(pairs: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
     return dict(groups)
 
 
-def picture_names(folder: Path) -> list[str]:
+def picture_names(subject: str) -> list[str]:
     """Every picture under a folder, relative to it, sorted."""
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise GeneratorError(f"images: {str(folder)!r} {what}; give a folder of pictures, as in images:outputs/")
+    folder = Path(subject).expanduser()
+    if not subject or not folder.is_dir():
+        what = "is a file" if subject and folder.exists() else "does not exist"
+        raise GeneratorError(f"images: {subject!r} {what}; give a folder of pictures, as in images:outputs/")
     names = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")

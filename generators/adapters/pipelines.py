@@ -33,11 +33,11 @@ def locate(subject: str, variant: str | None) -> Path:
         GeneratorError: neither a folder nor to be had.
     """
     folder = Path(subject).expanduser()
-    if folder.is_dir():
+    if subject and folder.is_dir():
         return folder
     name, _, revision = subject.partition("@")
     if folder.exists() or subject.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
-        what = "is a file" if folder.exists() else "does not exist"
+        what = "is a file" if folder.is_file() else "does not exist"
         raise GeneratorError(
             f"diffusers: {subject!r} {what}; give a folder with a model_index.json in it, as `save_pretrained`"
             " writes it (single-file checkpoints: load them with `from_single_file` and save them so)"

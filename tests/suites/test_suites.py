@@ -3,14 +3,17 @@
 import json
 import random
 import re
+from itertools import pairwise
 
 import pytest
 
+from audit import suites
 from audit.suites import SuiteError, builtin_names, load, of_images
 from audit.types import seed_for
 from generators.studio.palette import COLOURS, TONE_WORDS
 
 NUMBERS = {"no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+FOLDER = suites.BUILTIN
 FAMILIES = ("hands", "text", "portraits", "tabletop", "textures")
 BUILTIN = [(name, prompt) for name in builtin_names() for prompt in load(name).prompts]
 
@@ -49,7 +52,7 @@ def test_limit_takes_an_evenly_spaced_subset(tmp_path, limit, kept):
     file.write_text("\n".join(f"prompt {i}" for i in range(100)))
     places = [int(p.text.split()[1]) for p in load(f"{file}?limit={limit}").prompts]
     assert len(places) == len(set(places)) == kept
-    steps = [b - a for a, b in zip(places, places[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(places)]
     assert not steps or max(steps) - min(steps) <= 1
 
 
@@ -158,8 +161,6 @@ def test_hands_cover_every_tone_with_every_count():
 
 
 def test_the_files_of_the_built_in_suites_are_our_own_format():
-    from audit.suites import BUILTIN as folder
-
     for name in builtin_names():
-        for line in (folder / f"{name}.jsonl").read_text().splitlines():
+        for line in (FOLDER / f"{name}.jsonl").read_text().splitlines():
             assert set(json.loads(line)) == {"id", "text", "tags", "expect"}
