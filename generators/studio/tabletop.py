@@ -341,15 +341,15 @@ def _surroundings(attributes: Attributes, grain: int) -> tuple[Part, Part]:
     """The table, wide and deep, and the wall behind it, each with a little grain."""
     back = _back(attributes) + (2.6 if attributes["mirror"] else 1.0)
     noise = np.random.default_rng(grain)
-    wood, speckle = _wood(noise), noise.normal(0, 1, size=(2, 64, 64, 1))
-    shade = noise.uniform(-0.10, 0.10)
+    shade, speckle = noise.uniform(-0.10, 0.10), noise.normal(0, 1, size=(2, 64, 64, 1))
     wide, near = 14.0, 12.0
     table = solids.quad(
         [(-wide, -near, 0), (wide, -near, 0), (wide, back, 0), (-wide, back, 0)],
         [(-wide / 4, -near / 4), (wide / 4, -near / 4), (wide / 4, back / 4), (-wide / 4, back / 4)],
     )
     wall = solids.quad([(-wide, back, 0), (wide, back, 0), (wide, back, 9), (-wide, back, 9)])
-    plain = _speckled(attributes["table"], speckle[0], 0.012, 0.0) if attributes["table"] != "wood" else wood
+    wooden = attributes["table"] == "wood"
+    plain = _wood(noise) if wooden else _speckled(attributes["table"], speckle[0], 0.012, 0.0)
     paint = _speckled(attributes["wall"], speckle[1], 0.006, shade)
     return (
         Part("table", table, Material(roughness=0.7, texture=plain)),
