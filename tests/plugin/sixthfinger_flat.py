@@ -1,4 +1,4 @@
-"""An example plugin: the generator "flat:LEVEL" paints one grey, the audit "flat.same" sees it, the suite "greys" asks."""
+"""An example plugin: generator "flat:LEVEL" paints one grey, audit "flat.same" sees it, suite "greys" asks for it."""
 
 from __future__ import annotations
 

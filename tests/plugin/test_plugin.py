@@ -38,7 +38,7 @@ print(json.dumps({"suite": [p.id for p in suite.prompts], "shape": picture.shape
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the plugin installed by pip, offline; built from a copy, so that nothing stays beside the source."""
+    """A folder with the plugin installed by pip, offline; built from a copy, to leave nothing beside the source."""
     folder = tmp_path_factory.mktemp("plugin")
     source = folder / "source"
     source.mkdir()
