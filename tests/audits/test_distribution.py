@@ -1,0 +1,119 @@
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from audit.audits.distribution import fd_studio, fid, kid_studio, precision_studio, recall_studio
+from audit.audits.features import inception_pool
+from audit.audits.features import studio as features_audit
+from audit.references import build, save
+from audit.weights import MissingWeightsError
+from tests.audits.toys import view
+
+
+def scene(seed):
+    """Soft coloured blobs on grey: distinct pictures of one kind."""
+    rng = np.random.default_rng([7, seed])
+    y, x = np.mgrid[0:32, 0:32]
+    picture = np.full((32, 32, 3), 128.0)
+    for _ in range(12):
+        cy, cx, r = rng.uniform(0, 32), rng.uniform(0, 32), rng.uniform(2, 4)
+        picture += np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / r**2)[..., None] * rng.uniform(-120, 120, 3)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def features(pictures):
+    return np.array([score.vector for score in features_audit()([view(p) for p in pictures])])
+
+
+def names(n):
+    return [f"p{i}" for i in range(n)]
+
+
+@pytest.fixture
+def reference(studio, tmp_path):
+    path = tmp_path / "toy.npz"
+    rows = features([scene(i) for i in range(300)])
+    save(build("toy", rows, model=studio.digest, text="blobs"), path)
+    return str(path)
+
+
+def blurred(picture, radius):
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def noisy(picture, spread):
+    rng = np.random.default_rng(picture.sum())
+    return (picture + rng.normal(0, spread, picture.shape)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("harm", "doses"), [(blurred, (0, 3, 8)), (noisy, (0, 25, 60))])
+def test_more_blur_or_noise_is_farther_away(reference, harm, doses):
+    fresh = [scene(1000 + i) for i in range(80)]
+    rows = [features([harm(p, dose) for p in fresh]) for dose in doses]
+    for each in (fd_studio, kid_studio):
+        scorer = each.set_scorer(reference=reference)
+        found = [scorer(part, names(80)) for part in rows]
+        assert all(a.value < b.value for a, b in itertools.pairwise(found)), [f.value for f in found]
+        assert found[-1].low > found[0].value
+
+
+def test_noise_lowers_precision(reference):
+    scorer = precision_studio.set_scorer(reference=reference)
+    clean = [scene(5000 + i) for i in range(60)]
+    doses = [scorer(features([noisy(p, dose) for p in clean]), names(60)) for dose in (0, 60)]
+    assert doses[0].value > 0.8
+    assert doses[1].high < doses[0].low
+
+
+def test_clean_pictures_score_at_the_floor_and_the_note_names_it(reference):
+    found = fd_studio.set_scorer(reference=reference)(features([scene(2000 + i) for i in range(100)]), names(100))
+    assert found.note.startswith("floor at n=100: ")
+    assert found.value == pytest.approx(float(found.note.split(": ")[1]), rel=0.4)
+    kid = kid_studio.set_scorer(reference=reference)(features([scene(3000 + i) for i in range(100)]), names(100))
+    assert kid.low < 0 < kid.high
+
+
+def test_a_generator_that_repeats_itself_loses_recall(reference):
+    varied, repeated = (
+        features([scene(4000 + i) for i in range(60)]),
+        features([scene(4000 + i % 4) for i in range(60)]),
+    )
+    scorer = recall_studio.set_scorer(reference=reference)
+    assert scorer(repeated, names(60)).value < 0.2 * scorer(varied, names(60)).value
+
+
+def test_too_few_pictures_are_flagged(reference):
+    found = fd_studio.set_scorer(reference=reference)(features([scene(i) for i in range(10)]), names(10))
+    assert "fewer pictures (10) than dimensions (16)" in found.note
+
+
+def test_features_of_another_length_are_refused(reference):
+    with pytest.raises(ValueError, match="3 features against 16"):
+        kid_studio.set_scorer(reference=reference)(np.zeros((20, 3)), names(20))
+
+
+def test_features_name_their_model(studio):
+    [score] = features_audit()([view(scene(0))])
+    assert score.evidence["model"] == studio.digest[:16]
+    assert len(score.vector) == 16
+
+
+def test_fid_never_takes_other_weights(monkeypatch):
+    def missing(name):
+        raise MissingWeightsError(f"weights {name!r} are missing")
+
+    monkeypatch.setattr("audit.features.inception.require", missing)
+    with pytest.raises(MissingWeightsError, match="fid-inception"):
+        fid.set_scorer()
+    with pytest.raises(MissingWeightsError, match="fid-inception"):
+        inception_pool.scorer()
+
+
+def test_a_wrong_inception_file_is_refused(monkeypatch, tmp_path):
+    path = tmp_path / "weights-inception-2015-12-05-6726825d.pth"
+    path.write_bytes(b"not it")
+    monkeypatch.setattr("audit.features.inception.require", lambda name: path)
+    with pytest.raises(MissingWeightsError, match="is not the Inception of FID"):
+        inception_pool.scorer()
