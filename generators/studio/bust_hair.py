@@ -150,7 +150,7 @@ def _strands(colour: Colour, azimuth: Array, along: Array) -> Array:
 
 
 def _knot(colour: Colour) -> Mesh:
-    knot = ellipsoid((0.0, 0.12, 1.32), (0.36, 0.36, 0.3), around=36, rings=20)
+    knot = ellipsoid((0.0, 0.12, 1.25), (0.36, 0.36, 0.27), around=36, rings=20)
     points = knot.vertices.reshape(20, 37, 3).astype(np.float64)
     turn = np.linspace(0, 2 * np.pi, 37)[None, :]
     down = np.linspace(0, np.pi, 20)[:, None]

@@ -349,8 +349,8 @@ def _view(attributes: Attributes, rng: np.random.Generator) -> tuple[Camera, Lig
     side = -1.0 if rng.random() < 0.5 else 1.0
     azimuth, elevation, strength, warm, sky = rng.uniform(0, 1, 5)
     hatted = attributes["occupation"] in HATS
-    middle = (-0.14 if hatted else -0.3) + 0.05 * target_z
-    distance = (7.35 if hatted else 6.8) * (1 + 0.05 * zoom)
+    middle = (-0.14 if hatted else -0.24) + 0.05 * target_z
+    distance = (7.35 if hatted else 7.0) * (1 + 0.05 * zoom)
     camera = Camera(origin=(0.45 * dx, -distance, middle + 0.1 + 0.25 * dz), target=(0.06 * dx, 0.0, middle), fov=29.0)
     turn, rise = np.radians(18 + 27 * azimuth), np.radians(20 + 18 * elevation)
     position = (
