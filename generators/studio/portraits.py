@@ -345,9 +345,9 @@ def _painting() -> NDArray[np.uint8]:
 
 def _view(attributes: Attributes, rng: np.random.Generator) -> tuple[Camera, Light, Colour]:
     """Camera, key light and ambience: the same number of draws whatever is shown."""
-    dx, dz, zoom, target_z = rng.uniform(-1, 1, 4)
+    dx, dz, zoom, target_z = rng.uniform(-1, 1, 4).tolist()
     side = -1.0 if rng.random() < 0.5 else 1.0
-    azimuth, elevation, strength, warm, sky = rng.uniform(0, 1, 5)
+    azimuth, elevation, strength, warm, sky = rng.uniform(0, 1, 5).tolist()
     hatted = attributes["occupation"] in HATS
     middle = (-0.14 if hatted else -0.24) + 0.05 * target_z
     distance = (7.35 if hatted else 7.0) * (1 + 0.05 * zoom)
@@ -358,9 +358,7 @@ def _view(attributes: Attributes, rng: np.random.Generator) -> tuple[Camera, Lig
         -5.5 * float(np.cos(turn) * np.cos(rise)),
         5.5 * float(np.sin(rise)),
     )
-    power = 58.0 + 14.0 * float(strength)
-    light = Light(
-        position, radius=0.8, power=(power, power * (0.99 - 0.03 * float(warm)), power * (0.97 - 0.07 * float(warm)))
-    )
-    ambient = 0.46 + 0.08 * float(sky)
+    power = 58.0 + 14.0 * strength
+    light = Light(position, radius=0.8, power=(power, power * (0.99 - 0.03 * warm), power * (0.97 - 0.07 * warm)))
+    ambient = 0.46 + 0.08 * sky
     return camera, light, (ambient, ambient, ambient * 1.03)
