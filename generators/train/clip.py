@@ -140,7 +140,7 @@ def retrieval(model: Any, scenes: Scenes) -> dict[str, float]:
 def _top_one(images: Tensor, texts: Tensor) -> float:
     chunks = [slice(i, i + 64) for i in range(0, len(images) - 63, 64)] or [slice(None)]
     hits = [(images[c] @ texts[c].T).argmax(dim=1) == torch.arange(len(images[c])) for c in chunks]
-    return torch.cat(hits).float().mean().item()
+    return float(torch.cat(hits).float().mean())
 
 
 def main() -> None:

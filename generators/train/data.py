@@ -61,7 +61,8 @@ def halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(2h, 2w, 3) to (h, w, 3): the mean of each 2 x 2 block, rounded."""
     height, width, channels = image.shape
     blocks = image.reshape(height // 2, 2, width // 2, 2, channels).astype(np.uint16)
-    return ((blocks.sum(axis=(1, 3)) + 2) // 4).astype(np.uint8)
+    halved: NDArray[np.uint8] = ((blocks.sum(axis=(1, 3)) + 2) // 4).astype(np.uint8)
+    return halved
 
 
 def wordings(family: str, recorded: str, asked: dict[str, Any], seed: int) -> tuple[str, ...]:

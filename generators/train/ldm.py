@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.schedule import TRAIN_STEPS, cosine
@@ -206,17 +205,6 @@ def export(model: Model, autoencoder: Path, folder: Path) -> None:
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
-
-
-def preview(folder: Path, captions: list[str], *, guidance: float = 3.0, steps: int = 25) -> NDArray[np.uint8]:
-    """Pictures (n, 64, 64, 3) of the exported folder, seed = position: for a sample sheet."""
-    from generators.api import Request, Settings
-    from generators.latent import LatentGenerator
-
-    settings = Settings(guidance=guidance, steps=steps)
-    requests = [Request(text=text, seed=i, settings=settings) for i, text in enumerate(captions)]
-    made = dict(LatentGenerator.load(f"ldm@{folder}", device="cpu").generate(requests))
-    return np.stack([np.asarray(made[i]) for i in range(len(captions))])
 
 
 def main() -> None:

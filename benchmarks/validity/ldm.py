@@ -1,0 +1,105 @@
+"""Is the built-in model any good, and does guidance trade as it should?
+
+    python benchmarks/validity/ldm.py --data DIR --early DIR/ldm/early --prompts 400
+
+Pictures of held-out captions from the shipped model and from the same model after 2 % of its training, scored with the
+studio feature model against held-out scenes; alignment against shuffled captions; guidance 1 against 6, paired by seed.
+Writes benchmarks/results/ldm.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from audit.api import View
+from audit.audits.tone import saturation
+from audit.features import clip
+from audit.references import load as load_reference
+from audit.statistics.frechet import frechet_interval
+from audit.statistics.kid import kid_interval
+from audit.statistics.means import mean_interval, paired_interval
+from audit.types import Interval, Prompt, seed_for
+from generators.api import Request, Settings
+from generators.latent import LatentGenerator
+from generators.train.data import read_scenes
+
+RESULT = Path(__file__).parent.parent / "results" / "ldm.json"
+
+
+def pictures(spec: str, texts: list[str], guidance: float, steps: int) -> list[torch.Tensor]:
+    """uint8 (3, 64, 64) each; the seed is that of a harness prompt named after the position."""
+    settings = Settings(guidance=guidance, steps=steps)
+    requests = [Request(text=text, seed=seed_for(str(i), 0), settings=settings) for i, text in enumerate(texts)]
+    made = dict(LatentGenerator.load(spec).generate(requests))
+    return [torch.from_numpy(np.array(np.asarray(made[i]).transpose(2, 0, 1))) for i in range(len(texts))]
+
+
+def cosines(images: torch.Tensor, texts: torch.Tensor) -> np.ndarray:
+    """100 times the cosine of each picture with the text in its row."""
+    return (100 * torch.nn.functional.cosine_similarity(images, texts)).double().numpy()
+
+
+def told(interval: Interval) -> dict[str, float | None]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--early", type=Path, required=True)
+    parser.add_argument("--prompts", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=25)
+    chosen = parser.parse_args()
+
+    texts = [words[0] for words in read_scenes(chosen.data, "held_out").captions[: chosen.prompts]]
+    prompts = [str(i) for i in range(len(texts))]
+    model = clip.load("studio")
+    reference = load_reference("studio-held-out", model=model.digest)
+    wanted = model.text_features(texts)
+    shuffled = wanted[np.random.default_rng(0).permutation(len(texts))]
+
+    made = {g: pictures("ldm", texts, g, chosen.steps) for g in (1.0, 3.0, 6.0)}
+    early = pictures(f"ldm@{chosen.early}", texts, 3.0, chosen.steps)
+    rows = {g: model.image_features(images) for g, images in made.items()}
+    final = frechet_interval(rows[3.0].double().numpy(), prompts, reference.moments)
+    first = frechet_interval(model.image_features(early).double().numpy(), prompts, reference.moments)
+
+    matched, mixed = cosines(rows[3.0], wanted), cosines(rows[3.0], shuffled)
+    low, high = cosines(rows[1.0], wanted), cosines(rows[6.0], wanted)
+    tone = {
+        g: np.array([s.value for s in saturation()([View(image, Prompt(id="", text="")) for image in images])])
+        for g, images in made.items()
+    }
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    result = {
+        "prompts": len(texts),
+        "steps": chosen.steps,
+        "guidance": 3.0,
+        "fd_studio": told(final),
+        "fd_studio_after_2_percent": told(first),
+        "fd_studio_ratio": (final.value or np.nan) / (first.value or np.nan),
+        "fd_studio_floor_held_out": reference.floor(len(texts)),
+        "fd_studio_floor_split_half": {str(n): value for n, value in reference.floors.items()},
+        "kid_studio": told(kid_interval(rows[3.0].double().numpy(), prompts, reference.features)),
+        "clip_score": told(mean_interval(matched, prompts)),
+        "clip_score_shuffled": told(mean_interval(mixed, prompts)),
+        "clip_score_over_shuffled": told(paired_interval(mixed, matched, prompts)),
+        "clip_score_guidance_1_to_6": told(paired_interval(low, high, prompts)),
+        "saturation_guidance_1_to_6": told(paired_interval(tone[1.0], tone[6.0], prompts)),
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+    }
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
