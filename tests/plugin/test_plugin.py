@@ -46,7 +46,7 @@ def installed(tmp_path_factory):
         shutil.copy(HERE / name, source)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     command += ["--disable-pip-version-check", "--target", str(folder / "site"), str(source)]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     return folder / "site"
 
 
@@ -57,7 +57,7 @@ def test_an_installed_plugin_adds_a_generator_an_audit_and_a_suite(installed):
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
