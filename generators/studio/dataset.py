@@ -153,7 +153,9 @@ def row(seed: int, size: int) -> dict[str, Any]:
         drawn = draw(name, {}, seed=seed, defects={}, size=size)
     except Exception as error:
         raise RuntimeError(f"scene {seed} ({name}): {type(error).__name__}: {error}") from error
-    depth, scale = levels(drawn.rendered.depth)
+    step = drawn.rendered.depth.shape[0] // size  # 2 where the scene was rendered larger than its picture
+    depth, scale = levels(drawn.rendered.depth[::step, ::step])
+    normals, ids = drawn.rendered.normals[::step, ::step], drawn.rendered.ids[::step, ::step]
     return {
         "seed": seed,
         "family": name,
@@ -161,21 +163,22 @@ def row(seed: int, size: int) -> dict[str, Any]:
         "image": encoded(drawn.image, "WEBP", lossless=True, method=0),
         "annotations": json.dumps({**scene_record(drawn), "depth_scale": scale}, default=_plain),
         "depth": encoded(depth, "PNG"),
-        "normals": encoded(np.rint((drawn.rendered.normals + 1) * 127.5).astype(np.uint8), "PNG"),
-        "ids": encoded(drawn.rendered.ids, "PNG"),
+        "normals": encoded(np.rint((normals + 1) * 127.5).astype(np.uint8), "PNG"),
+        "ids": encoded(ids, "PNG"),
     }
 
 
 def levels(depth: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:
     """Depth as 16-bit levels, and the scale that turns them back: depth = levels * scale."""
     scale = float(depth.max()) / 65535 or 1.0
-    return np.rint(depth.astype(np.float64) / scale).astype(np.uint16), scale
+    values: NDArray[np.uint16] = np.rint(depth.astype(np.float64) / scale).astype(np.uint16)
+    return values, scale
 
 
 def encoded(pixels: NDArray[Any], kind: str, **options: Any) -> bytes:
     """Pixels (h, w) or (h, w, 3), 8 or 16 bits, as the bytes of an image file."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format=kind, **options)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format=kind, **options)
     return buffer.getvalue()
 
 

@@ -25,8 +25,16 @@ def picture(data):
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def steady_code():
+    """Bytes hold the fingerprint of the studio's source text; here they must not change when somebody is editing it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "studio_fingerprint", lambda: "this version")
+        yield
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(steady_code, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     build(plan(folder), quiet=True)
     return folder
@@ -101,6 +109,13 @@ def test_a_shard_of_other_scenes_is_not_taken_for_whole(whole):
     assert "not the 2" in fault(dataset.Shard(path=first.path, first=2, count=2, size=32))
 
 
+def test_a_shard_drawn_by_other_code_is_kept_and_reported(whole, monkeypatch):
+    monkeypatch.setattr(dataset, "studio_fingerprint", lambda: "another")
+    built = build(plan(whole), quiet=True)
+    assert built.found == 3
+    assert len(built.foreign) == 3
+
+
 def test_a_scene_that_fails_is_named(tmp_path, monkeypatch):
     def broken(*args, **kwargs):
         raise ZeroDivisionError("no table")
@@ -118,7 +133,8 @@ def test_two_workers_draw_the_same_bytes_and_the_command_line_writes_a_contact_s
     assert contents(folder) == contents(whole)
     assert main(["--out", str(tmp_path / "empty"), "--scenes", "0", "--held-out", "0"]) == 0
     contact_sheet(folder, rows=2, columns=3).save(sheet)
-    assert Image.open(sheet).size == (96, 64)
+    with Image.open(sheet) as image:
+        assert image.size == (96, 64)
     assert "0 shards drawn" in capsys.readouterr().out
 
 

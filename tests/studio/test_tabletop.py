@@ -8,6 +8,7 @@ import pytest
 from generators.studio import tabletop
 from generators.studio.alike import alike, without_unseen
 from generators.studio.render import render
+from generators.studio.tabletop_place import FOOTPRINT, HIDDEN, SCALE, hidden_shares
 from generators.studio.tabletop_text import LONGEST
 
 
@@ -108,14 +109,14 @@ def test_objects_keep_apart_and_hide_little_of_each_other():
         attributes = sampled(seed)
         objects = attributes["objects"]
         for this, other in combinations(objects, 2):
-            radii = [tabletop.FOOTPRINT[item["shape"]] * tabletop.SCALE[item["size"]] for item in (this, other)]
+            radii = [FOOTPRINT[item["shape"]] * SCALE[item["size"]] for item in (this, other)]
             assert np.hypot(this["x"] - other["x"], this["y"] - other["y"]) > sum(radii)
-        assert max(tabletop.hidden_shares(objects, attributes["pitch"])) <= tabletop.HIDDEN
+        assert max(hidden_shares(objects, attributes["pitch"])) <= HIDDEN
 
 
 def test_a_ball_right_behind_another_is_hidden_and_one_beside_it_is_not():
     front = {"shape": "ball", "size": "large", "x": 0.0, "y": 0.0, "turn": 0.0}
-    shares = tabletop.hidden_shares([front, {**front, "size": "small", "y": 1.2}, {**front, "x": 2.0}], pitch=20)
+    shares = hidden_shares([front, {**front, "size": "small", "y": 1.2}, {**front, "x": 2.0}], pitch=20)
     assert shares[0] == 0
     assert shares[1] > 0.8
     assert shares[2] == 0
