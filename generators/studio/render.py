@@ -124,7 +124,8 @@ def saturate(image: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
         return image
     values = image.astype(np.float64)
     luma = values @ np.array([0.299, 0.587, 0.114])
-    return np.clip(np.rint(luma[..., None] + gain * (values - luma[..., None])), 0, 255).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.clip(np.rint(luma[..., None] + gain * (values - luma[..., None])), 0, 255).astype(np.uint8)
+    return scaled
 
 
 def _world(mi: ModuleType, scene: Scene, size: int, samples: int) -> dict[str, Any]:
