@@ -46,12 +46,12 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "poster": ("poster",),
 }
 PLACES: dict[str, tuple[str, ...]] = {
-    "street sign": ("in front of a {} wall", "against a {} background"),
-    "shopfront": ("in a {} wall", "on a {} facade"),
-    "number plate": ("on a {} car",),
-    "mug": ("in front of a {} wall", "against a {} background"),
-    "book": ("in front of a {} wall", "on a {} background"),
-    "poster": ("on a {} wall",),
+    "street sign": ("in front of {} wall", "against {} background"),
+    "shopfront": ("in {} wall", "on {} facade"),
+    "number plate": ("on {} car",),
+    "mug": ("in front of {} wall", "against {} background"),
+    "book": ("in front of {} wall", "on {} background"),
+    "poster": ("on {} wall",),
 }
 WORDS: dict[str, str] = {
     "number plate": r"(?:number|license|licence|registration|car|vehicle) ?plates?|plate",
@@ -193,7 +193,7 @@ def caption(attributes: Attributes, rng: np.random.Generator) -> str:
     text, thing = f'"{attributes["text"]}"', _pick(rng, NOUNS[attributes["carrier"]])
     ink, board, wall = attributes["text_colour"], attributes["board_colour"], attributes["background"]
     letters = f" in {ink} {_pick(rng, ('letters', 'lettering', 'letters'))}"
-    place = f" {_pick(rng, PLACES[attributes['carrier']]).format(wall)}"
+    place = f" {_pick(rng, PLACES[attributes['carrier']]).format(_with_article(wall))}"
     many = " " in attributes["text"] and attributes["carrier"] != "number plate"
     noun = "text" if attributes["carrier"] == "number plate" else "words" if many else "word"
     options = rng.random(3) < (0.65, 0.5, 0.3)

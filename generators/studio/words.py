@@ -30,33 +30,33 @@ PAIRS: tuple[str, ...] = tuple(f"{a} {b}" for a in FIRST.split() for b in SECOND
 CONSONANTS = "BCDFGHJKLMNPRSTVWXZ"
 VOWELS = "AEIOU"
 PLATE_LETTERS = "ABCDEFGHJKLMNPRSTUVWXY"
-PLATE_FORMS = ("LLDD LLL", "DLL DDD", "LL DDD", "LLL DD", "LD LLL", "LLL DDD", "LL DD")
-PAIR_MAX = 10
+PLATE_FORMS = ("LLDD LLL", "DLL DDD", "LL DDD", "LLL DD", "LD LLL", "LLL DDD", "LL DD", "LD DD", "DL DDD")
 
 
 def word(rng: np.random.Generator, longest: int = 8) -> str:
     """A common word, shorter ones more often."""
     fitting = [w for w in WORDS if len(w) <= longest]
-    weight = np.array([2.0 / len(w) for w in fitting])
+    weight = np.array([len(w) ** -2.0 for w in fitting])
     return fitting[int(rng.choice(len(fitting), p=weight / weight.sum()))]
 
 
 def pair(rng: np.random.Generator, longest: int = 8) -> str:
-    """Two words, at most ten characters with the space, neither word longer than `longest`."""
+    """Two words, at most ten characters with the space, shorter ones more often; no word longer than `longest`."""
     fitting = [p for p in PAIRS if max(map(len, p.split())) <= longest]
-    return fitting[int(rng.integers(len(fitting)))]
+    weight = np.array([len(p) ** -3.0 for p in fitting])
+    return fitting[int(rng.choice(len(fitting), p=weight / weight.sum()))]
 
 
 def nonsense(rng: np.random.Generator, longest: int = 6) -> str:
     """Three to six letters, consonants and vowels in turn: nothing to recall, so it has to be spelt."""
-    length = int(rng.choice(np.arange(3, 7), p=[0.3, 0.35, 0.2, 0.15]))
+    length = int(rng.choice(np.arange(3, 7), p=[0.42, 0.33, 0.17, 0.08]))
     start = int(rng.integers(2))
     letters = (VOWELS if (start + i) % 2 else CONSONANTS for i in range(min(length, longest)))
     return "".join(kind[int(rng.integers(len(kind)))] for kind in letters)
 
 
 def number_plate(rng: np.random.Generator) -> str:
-    """Letters and digits in one of seven patterns, such as 'KX42 RBT' or '7AB 318'."""
+    """Letters and digits in one of nine patterns, such as 'KX42 RBT' or '7AB 318'."""
     form = PLATE_FORMS[int(rng.integers(len(PLATE_FORMS)))]
     kinds = {"L": PLATE_LETTERS, "D": "0123456789"}
     drawn = "".join(kinds[c][int(rng.integers(len(kinds[c])))] if c in kinds else c for c in form)
