@@ -23,6 +23,9 @@ exit codes: 0 done; 1 finished, but some pictures or scores failed; 2 bad input;
 """
 
 
+COMMAND_NAMES = ("run", "list", "report", "weights", "export", "score", "show")
+
+
 class ConfigError(ValueError):
     """A command line or sweep file that cannot be used; the message says where and what would work."""
 

@@ -35,7 +35,8 @@ class Watch:
         return self
 
     def __exit__(self, *reason: object) -> None:
-        self._bars.stop()
+        if self.console.is_terminal:
+            self._bars.stop()
 
     def line(self, text: str) -> None:
         """One line of plain text."""

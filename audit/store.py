@@ -64,7 +64,8 @@ class RunFolder:
         path = self.path / "prompts.jsonl"
         found: dict[str, Prompt] = {}
         try:
-            for line in path.read_text(encoding="utf-8").splitlines():
+            # not splitlines(), which also cuts at separators that may stand inside a prompt
+            for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
                 row = json.loads(line)
                 found[row["id"]] = Prompt(**row | {"tags": tuple(row["tags"])})
         except (OSError, ValueError, KeyError, TypeError) as error:

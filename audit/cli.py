@@ -1,0 +1,159 @@
+"""The `audit` command: the roof of the program. It may import everything, nothing imports it.
+
+Importing this file is cheap, so that `audit --help` is: each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from audit.config import ConfigError, parser, run_config
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the result is its exit code.
+
+    0: done. 1: finished, but some pictures or scores failed. 2: bad input, told in one line. 130: interrupted.
+    """
+    try:
+        arguments = parser().parse_args(argv)
+        return COMMANDS[arguments.command](arguments)
+    except KeyboardInterrupt:
+        _say("interrupted; what is done is kept: run the same command again to go on")
+        return INTERRUPTED
+    except ConfigError as error:
+        return _refused(error)
+    except ValueError as error:
+        if not isinstance(error, _input_errors()):
+            raise
+        return _refused(error)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left; there is nobody to tell
+        return DONE
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = run_config(arguments)
+    from audit.progress import Watch
+    from audit.run import run
+
+    with Watch() as watch:
+        outcome = run(config, watch)
+    _headline(config.out)
+    if config.report:
+        _write_report([Path(config.out)], Path(config.out) / "report.html")
+    return _ending(outcome.problems, config.out)
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from audit.progress import Watch
+    from audit.run import rescore
+
+    with Watch() as watch:
+        outcome = rescore(arguments.run, arguments.audits or (), watch)
+    _headline(arguments.run)
+    return _ending(outcome.problems, arguments.run)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    _headline(arguments.run)
+    return DONE
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from audit.store import RunFolder
+
+    runs = [Path(each) for each in arguments.runs]
+    for each in runs:
+        RunFolder(each).manifest()
+    _write_report(runs, Path(arguments.out) if arguments.out else runs[0] / "report.html")
+    return DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from audit.export import export
+    from audit.store import RunFolder
+
+    count = export(RunFolder(arguments.run), Path(arguments.to))
+    print(f"{arguments.to}: {count} pictures, prompts.csv, scores.csv, estimates.csv")
+    return DONE
+
+
+def _weights(arguments: argparse.Namespace) -> int:
+    from audit.weights import table
+
+    print(table())
+    return DONE
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from audit.show import listing
+
+    print(listing(arguments.what))
+    return DONE
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "list": _list,
+    "report": _report,
+    "weights": _weights,
+    "export": _export,
+    "score": _score,
+    "show": _show,
+}
+
+
+def _headline(path: str) -> None:
+    from audit.show import print_headline
+    from audit.store import RunFolder
+
+    print_headline(RunFolder(path))
+
+
+def _write_report(runs: Sequence[Path], out: Path) -> None:
+    from reports.render import render
+
+    try:
+        render(list(runs), out)
+    except OSError as error:
+        raise ConfigError(f"cannot write the report {out}: {error.strerror}") from error
+    print(f"report: {out}")
+
+
+def _ending(problems: Sequence[str], path: str) -> int:
+    for problem in problems:
+        _say(problem)
+    if problems:
+        _say(f"finished with failures; the same command tries them again; everything else is in {path}")
+    return FAILED if problems else DONE
+
+
+def _refused(error: Exception) -> int:
+    _say(" ".join(str(error).split("\n")))
+    return BAD_INPUT
+
+
+def _say(text: str) -> None:
+    print(f"audit: {text}", file=sys.stderr)
+
+
+def _input_errors() -> tuple[type[ValueError], ...]:
+    """What bad input raises, loaded once something was raised; any other error is a bug and keeps its traceback."""
+    from audit.plan import PlanError
+    from audit.registry import UnknownNameError
+    from audit.score import OptionError
+    from audit.store import StoreError
+    from audit.suites import SuiteError
+    from generators.api import GeneratorError
+
+    return PlanError, UnknownNameError, OptionError, StoreError, SuiteError, GeneratorError
+
+
+if __name__ == "__main__":
+    sys.exit(main())

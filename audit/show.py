@@ -1,0 +1,101 @@
+"""What the terminal shows: the headline table of a run, and lists of what can be named."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from audit.redact import redact
+from audit.store import RunFolder
+from audit.types import Estimate, Json
+
+PIPE_WIDTH = 160  # a pipe or a file has no width of its own
+
+
+def print_headline(folder: RunFolder) -> None:
+    """Every headline audit in every cell, a table per generator: value, 95 % interval, n, skipped, failed."""
+    audits = {each["name"]: each for each in folder.manifest()["audits"]}
+    shown = [each for each in folder.estimates() if each.audit in audits and audits[each.audit]["headline"]]
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    for generator in dict.fromkeys(each.generator for each in shown):
+        table = Table(title=Text(generator), title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1))
+        table.add_column("cell", overflow="fold")
+        table.add_column("audit", overflow="fold")
+        for name in ("value", "95 % interval", "n", "skipped", "failed"):
+            table.add_column(name, justify="right", no_wrap=True)
+        mine = [each for each in shown if each.generator == generator]
+        for cell in dict.fromkeys(each.cell for each in mine):
+            for each in (each for each in mine if each.cell == cell):
+                table.add_row(*map(Text, headline_row(each, audits[each.audit])))
+            table.add_section()
+        console.print(table)
+
+
+def headline_row(estimate: Estimate, about: Mapping[str, Json]) -> list[str]:
+    """The cells of one line, as text; the arrow after an audit's name points to better."""
+    arrows = {"higher": " ↑", "lower": " ↓"}
+    known = estimate.low is not None and estimate.high is not None
+    return [
+        estimate.cell,
+        estimate.audit + arrows.get(about["better"], ""),
+        number(estimate.value),
+        f"{number(estimate.low)} to {number(estimate.high)}" if known else "-",
+        str(estimate.n),
+        str(estimate.skipped),
+        str(estimate.failed),
+    ]
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; a dash where there is no number.
+
+    >>> number(0.123456), number(1234567.0), number(None)
+    ('0.1235', '1.235e+06', '-')
+    """
+    return "-" if value is None else f"{value:.4g}"
+
+
+def listing(what: str | None) -> str:
+    """Generators, suites and audits by name, each with what it is; or only one of these kinds."""
+    kinds: dict[str, Callable[[], str]] = {"generators": _generators, "suites": _suites, "audits": _audits}
+    wanted = [what] if what else list(kinds)
+    return "\n\n".join(f"{kind}\n{kinds[kind]()}" for kind in wanted)
+
+
+def _generators() -> str:
+    load = importlib.import_module("generators.load")
+    known = [line for line in (load.__doc__ or "").splitlines() if line.startswith("    ")]
+    added = [f"    {scheme}:  (installed package)" for scheme in load.schemes() if scheme not in load.BUILTIN]
+    return "\n".join([*known, *added])
+
+
+def _suites() -> str:
+    from audit import suites
+
+    rows = [
+        (name, f"{len(suites.load(name).prompts)} prompts") for name in [*suites.builtin_names(), *suites.plugins()]
+    ]
+    return _columns([*rows, ("FILE", "your own .jsonl, .csv, .tsv or .txt")])
+
+
+def _audits() -> str:
+    from audit.registry import audits
+
+    return _columns(
+        [
+            (each.name, f"{each.doc.splitlines()[0]} [{each.unit}; {each.better} is better]")
+            for each in audits().values()
+        ]
+    ).replace("; neither is better", "")
+
+
+def _columns(rows: list[tuple[str, str]]) -> str:
+    width = max((len(name) for name, _ in rows), default=0)
+    return redact("\n".join(f"    {name.ljust(width)}  {text}" for name, text in rows))
