@@ -21,7 +21,7 @@ from audit.images import Protocol, resize
 from audit.weights import MissingWeightsError, require, sha256_of
 
 BATCH = 8
-"""Rows in every call of a tower, blank rows filling up: kernels depend on the shape, so one shape gives one result."""
+"""Pictures in every call of the tower, blank ones filling up: kernels depend on the shape, so it is always the same."""
 
 _KEPT_TEXTS = 4096
 Fit = Literal["squash", "shortest", "longest"]
@@ -102,7 +102,7 @@ class Clip:
 
         A picture's embedding has the same bits alone and in any company.
         """
-        return self._padded([self.preprocess(image) for image in images], self._network.encode_image)
+        return self._padded([self.preprocess(image) for image in images], self._network.encode_image, BATCH)
 
     def text_features(self, texts: Sequence[str]) -> torch.Tensor:
         """Embeddings (n, dim), float32, not normalised; each text is read once a process."""
@@ -117,16 +117,18 @@ class Clip:
             ids, counts = self._tokenize([text])
             if len(self._texts) >= _KEPT_TEXTS:
                 self._texts.pop(next(iter(self._texts)))
-            self._texts[text] = (self._padded(list(ids), self._network.encode_text)[0], counts[0])
+            self._texts[text] = (self._padded(list(ids), self._network.encode_text, 1)[0], counts[0])
         return self._texts[text]
 
-    def _padded(self, rows: list[torch.Tensor], encode: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    def _padded(
+        self, rows: list[torch.Tensor], encode: Callable[[torch.Tensor], torch.Tensor], batch: int
+    ) -> torch.Tensor:
         if not rows:
             return torch.empty(0, self.dim)
         done = []
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
-            blank = [torch.zeros_like(part[0])] * (BATCH - len(part))
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
+            blank = [torch.zeros_like(part[0])] * (batch - len(part))
             with torch.inference_mode():
                 done.append(encode(torch.stack([*part, *blank]).to(self.device))[: len(part)].float().cpu())
         return torch.cat(done)
