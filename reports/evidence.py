@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from audit.types import Json
@@ -11,51 +12,70 @@ LONGEST_FACT = 300
 MOST_BOXES = 60
 _READ = ("read", "text", "text_read")
 _BOXES = ("boxes", "quads", "lines", "regions", "words")
+_UNSURE = "unsure"
 _CORNERS = ("quad", "box", "polygon", "points")
 
 
 def differences(expected: str, read: str) -> list[tuple[str, str]]:
     """The read text against the expected one as runs: "=" in both, "-" missing from the picture, "+" only in it.
 
-    >>> differences("OPEN", "0PEN!")
+    Letters are compared as the text audits compare them, without case and white space, and shown as they are.
+
+    >>> differences("OPEN", "0pen!")
     [('-', 'O'), ('+', '0'), ('=', 'PEN'), ('+', '!')]
     """
+    wanted, found = _letters(expected), _letters(read)
     runs: list[tuple[str, str]] = []
-    matcher = difflib.SequenceMatcher(None, expected, read, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, [letter[1] for letter in wanted], [letter[1] for letter in found], False)
     for what, first, last, start, stop in matcher.get_opcodes():
+        asked, seen = (_shown(wanted[first:last]), _shown(found[start:stop]))
         if what == "equal":
-            runs.append(("=", expected[first:last]))
+            runs.append(("=", asked))
         else:
-            runs += [("-", expected[first:last])] if last > first else []
-            runs += [("+", read[start:stop])] if stop > start else []
+            runs += [(mark, text) for mark, text in (("-", asked), ("+", seen)) if text]
     return runs
 
 
 def reading(expect: Mapping[str, Json], evidence: Mapping[str, Json]) -> Json:
     """The differences between text asked for and text read, or None where this evidence holds no reading."""
     read = next((evidence[name] for name in _READ if name in evidence), None)
-    expected = evidence.get("expected", expect.get("text"))
+    expected = expect.get("text", evidence.get("expected"))
     if read is None or expected is None:
         return None
     return differences(_joined(expected), _joined(read))
 
 
 def boxes(evidence: Mapping[str, Json]) -> list[Json]:
-    """Boxes as {points: [[x, y], ...] in pixels of the picture, label}; corners are two opposite ones or all."""
+    """Boxes as {points, label, unsure}: points are [x, y] in pixels of the picture; unsure ones counted for nothing."""
     found = []
-    for name in _BOXES:
+    for name in (*_BOXES, _UNSURE):
         given = evidence.get(name)
         for entry in given if isinstance(given, list) else []:
             points = _points(entry)
             if points:
-                found.append({"points": points, "label": _label(entry)})
+                found.append({"points": points, "label": _label(entry), "unsure": name == _UNSURE})
     return found[:MOST_BOXES]
 
 
 def facts(evidence: Mapping[str, Json]) -> dict[str, Json]:
     """Evidence that is neither boxes nor a reading, as short words."""
-    taken = {*_READ, *_BOXES, "expected"}
+    taken = {*_READ, *_BOXES, _UNSURE, "expected"}
     return {str(name): _short(value) for name, value in evidence.items() if name not in taken}
+
+
+def _letters(text: str) -> list[tuple[str, str]]:
+    """Each letter as shown, with the white space after it, and as compared."""
+    letters: list[tuple[str, str]] = []
+    for mark in unicodedata.normalize("NFKC", text).strip():
+        if mark.isspace():
+            letters[-1] = (letters[-1][0] + mark, letters[-1][1])
+        else:
+            letters.append((mark, mark.casefold()))
+    return letters
+
+
+def _shown(letters: Iterable[tuple[str, str]]) -> str:
+    return "".join(shown for shown, _ in letters)
 
 
 def _points(entry: Json) -> list[list[float]]:
@@ -92,5 +112,13 @@ def _joined(value: Json) -> str:
 def _short(value: Json) -> Json:
     if isinstance(value, bool | int | float) or value is None:
         return value
-    words = str(value)
+    words = _listed(value) if isinstance(value, list) else str(value)
     return words if len(words) <= LONGEST_FACT else words[: LONGEST_FACT - 1] + "…"
+
+
+def _listed(values: list[Json]) -> str:
+    """A list in words; pairs of strings as changes, such as "E → 3, N → nothing"."""
+    return ", ".join(
+        " → ".join(str(side) or "nothing" for side in each) if isinstance(each, list) and len(each) == 2 else str(each)
+        for each in values
+    )

@@ -134,6 +134,12 @@ class Report:
             info for info in self.audits.values() if info.name in numbered or (info.kind != "set" and info.headline)
         ]
 
+    @property
+    def scoring(self) -> list[AuditInfo]:
+        """Every audit that gives numbers, of pictures or of sets."""
+        single = {info.name for info in self.per_picture}
+        return [info for info in self.audits.values() if info.kind == "set" or info.name in single]
+
     def who(self, column: Column) -> str:
         """The column's generator, with the run before it where there are several."""
         return self.who_ran(column.run, column.generator)

@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
     """Seconds as people say them.
 
     >>> duration(0.25), duration(75), duration(3 * 3600 + 120)
-    ('0.25 s', '1 min 15 s', '3 h 2 min')
+    ('0.250 s', '1 min 15 s', '3 h 2 min')
     """
     if seconds < 60:
         return f"{number(seconds)} s"

@@ -53,11 +53,11 @@ def breakdown(report: Report) -> Part | None:
 
 def _tags(report: Report) -> tuple[dict[str, int], int]:
     """The commonest tags with their number of prompts, in order of first use, and how many tags are left out."""
+    prompts = {(prompt.id, prompt.text): prompt for run in report.runs for prompt in run.prompts.values()}
     counts: dict[str, int] = {}
-    for run in report.runs:
-        for prompt in run.prompts.values():
-            for tag in prompt.tags:
-                counts[tag] = counts.get(tag, 0) + 1
+    for prompt in prompts.values():
+        for tag in prompt.tags:
+            counts[tag] = counts.get(tag, 0) + 1
     kept = set(sorted(counts, key=lambda tag: -counts[tag])[:MOST_TAGS])
     return {tag: count for tag, count in counts.items() if tag in kept}, len(counts) - len(kept)
 

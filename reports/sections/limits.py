@@ -26,6 +26,9 @@ LIMITS = {
     + " A generator that repeats one good picture scores high; one odd reference picture widens what counts as good.",
     "recall_studio": _STUDIO_FEATURES
     + " It depends on how many pictures either side has; a wide scatter of bad pictures can raise it.",
+    "fid": "Its network was trained to name photographs of things. It is biased upwards when there are few pictures "
+    "(published numbers use 10,000 to 50,000), depends on how pictures are resized, and compares only against the same "
+    "reference at the same number. It says nothing about any single picture or whether it shows what was asked.",
     "clip_score": "It asks whether picture and prompt are about the same things. It is weak at counting, at left and "
     "right, at which colour belongs to which object, and at spelling. It keeps rising with guidance after people stop "
     "preferring the pictures. Values of different models (checkpoints) do not compare.",
@@ -45,7 +48,7 @@ LIMITS = {
 @section("limits", title="Limits of the method", order=80)
 def limits(report: Report) -> Part:
     """What each audit of these runs measures, whether it was ever validated, and what it cannot say."""
-    rows = [(info, LIMITS.get(info.name, ""), _validation(info)) for info in report.audits.values()]
+    rows = [(info, LIMITS.get(info.name, ""), _validation(info)) for info in report.scoring]
     return Part(fill("sections/limits.html", rows=rows))
 
 

@@ -44,7 +44,7 @@ def _figures(report: Report) -> list[tuple[str, str]]:
         ("pictures per prompt and cell", f"{replicates:,}"),
         ("generators" if len(generators) != 1 else "generator", f"{len(generators):,}"),
         ("generator × settings", f"{len(report.columns):,}"),
-        ("audits", f"{len(report.audits):,}"),
+        ("audits", f"{len(report.scoring):,}"),
     ]
 
 

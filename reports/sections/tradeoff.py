@@ -15,7 +15,7 @@ from reports.words import settings_words
 
 KNOBS = ("guidance", "steps", "strength", "control_scale")
 ALIGNMENT = "clip_score"
-COSTS = ("tone.saturation", "fd_studio", "kid_studio")
+COSTS = ("tone.saturation", "fd_studio")
 
 
 @section("tradeoff", title="Trade-offs", order=30)

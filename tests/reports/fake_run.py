@@ -1,24 +1,28 @@
-"""A made-up run folder in the documented layout, small and quick, with hostile prompts, skips and failures.
+"""A made-up run, written through the store: small, quick, with hostile prompts, skips and failures.
 
-`python -m tests.reports.fake_run FOLDER` writes one to look at.
+`python -m tests.reports.fake_run FOLDER GENERATOR...` writes one to look at.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import math
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from PIL import Image
+from numpy.typing import NDArray
 
-from audit.types import Contrast, Estimate, Job, Prompt, digest_of
+from audit import summarise
+from audit.api import Audit
+from audit.images import digest, encode_webp
+from audit.plan import Shard
+from audit.store import RunFolder
+from audit.summarise import Point
+from audit.tables import ScoreRow, StoredPicture
+from audit.types import Artifact, Estimate, Interval, Job, Prompt, Score, digest_of
 from generators.api import Pixels, Settings
 
 HOSTILE = [
@@ -27,388 +31,240 @@ HOSTILE = [
     "NUL \x00, ESC \x1b[31mred\x1b[0m and a line separator \u2028 here",
     "<svg onload=alert(2)>&amp;{{ 7*7 }}${alert(3)}",
 ]
-WORDS = ["OPEN", "BAKERY", "7 ROOMS", "EXIT", "CAFÉ", "BOOKS", "TAXI", "SALE"]
+WORDS = ["OPEN", "BAKERY", "7 ROOMS", "EXIT", "CAFÉ"]
 GUIDANCES, STEPS = (1.0, 3.0, 6.0), (10, 25)
 SHARD = 16
-
-AUDITS: list[dict[str, Any]] = [
-    ("fd_studio", "lower", "squared feature distance", "set", "fd", "Fréchet distance to held-out studio scenes."),
-    ("kid_studio", "lower", "squared MMD × 1000", "set", "kid", "Kernel distance to held-out studio scenes."),
-    ("clip_score", "higher", "100 × cosine", "batch", "mean", "How near picture and prompt lie in a shared space."),
-    ("text.cer", "lower", "edits per character", "one", "mean", "Edits between the text asked for and the text read."),
-    ("text.exact", "higher", "share of pictures", "one", "rate", "Whether the text reads exactly as asked."),
-    ("tone.saturation", "neither", "mean chroma", "one", "mean", "How colourful the picture is."),
-    ("tone.clipped", "lower", "share of pixels", "one", "mean", "How much is burnt to pure black or white."),
-]  # type: ignore[assignment]
+LOST = "RuntimeError: out of <memory> & patience"
+BROKE = "RuntimeError: the reader gave no boxes <b>at all</b>"
 
 
-def prompts(hostile: bool) -> list[Prompt]:
-    """Twelve prompts of three families."""
+def _audit(
+    name: str, better: Any, unit: str, kind: Any = "one", statistic: str = "mean", headline: bool = True
+) -> Audit:
+    on = "features.studio" if kind == "set" else ""
+    doc = f"A made-up {name}."
+    return Audit(name, 1, better, unit, "made up", kind, statistic, on, headline, doc, dict)
+
+
+AUDITS = {
+    each.name: each
+    for each in (
+        _audit("clip_score", "higher", "100 × cosine", "batch"),
+        _audit("fd_studio", "lower", "Fréchet distance", "set", "fd"),
+        _audit("features.studio", "neither", "vector", "batch", headline=False),
+        _audit("text.cer", "lower", "edits per expected character"),
+        _audit("text.exact", "higher", "share of pictures", statistic="rate"),
+        _audit("tone.clipped", "lower", "share of pixels"),
+        _audit("tone.saturation", "neither", "mean CIELAB chroma"),
+    )
+}
+
+
+def prompts(hostile: bool = True) -> list[Prompt]:
+    """Twelve prompts of three families; the last four ask for, expect and are tagged with nasty text."""
     made = [
         Prompt(
-            id=f"signs/{i:02d}",
+            id=f"signs/{place:02d}",
             text=f'a shop sign that says "{word}", oblique view',
-            tags=("signs", f"len:{len(word)}"),
+            tags=("signs", "text"),
             expect={"text": word},
         )
-        for i, word in enumerate(WORDS[:5])
+        for place, word in enumerate(WORDS)
     ]
     made += [
-        Prompt(
-            id=f"hands/{i:02d}",
-            text=f"a raised left hand, {n} fingers up",
-            tags=("hands", "count"),
-            expect={"count": n},
-        )
-        for i, n in enumerate([2, 3, 5])
+        Prompt(id=f"hands/{place:02d}", text=f"a left hand, {n} fingers raised", tags=("hands",), expect={"count": n})
+        for place, n in enumerate([2, 3, 5])
     ]
-    rest = (
-        HOSTILE if hostile else [f"a {c} cube on a wooden table, late light" for c in ("red", "blue", "green", "grey")]
-    )
-    made += [
-        Prompt(
-            id=f"tabletop/{i:02d}",
+    for place, text in enumerate(HOSTILE):
+        plain = Prompt(id=f"tabletop/{place:02d}", text=f"a cube and {place} balls on a table", tags=("tabletop",))
+        nasty = replace(
+            plain,
             text=text,
-            negative_text=text if hostile else "",
-            tags=("tabletop", text if hostile else "cube"),
-            expect={"text": text} if hostile else {},
-            origin=f"fake.jsonl, row {i}",
+            negative_text=text,
+            tags=("tabletop", text),
+            expect={"text": text, "kind": [text]},
+            origin=text,
         )
-        for i, text in enumerate(rest)
-    ]
+        made.append(nasty if hostile else plain)
     return made
 
 
-def picture(job: Job, size: int = 64) -> Pixels:
-    """A gradient with a block whose colour strengthens with guidance: looks like something, costs nothing."""
+def picture(job: Job, size: int) -> Pixels:
+    """A gradient with a block whose colour strengthens with guidance and whose grain fades with steps."""
     rng = np.random.default_rng(job.seed)
-    guidance, steps = job.settings.guidance or 1, job.settings.steps or 10
+    guidance, steps = _knobs(job.settings)
     y, x = np.mgrid[0:size, 0:size] / size
     wall = 150 + 60 * (x[..., None] * rng.random(3) + y[..., None] * rng.random(3))
     colour = 128 + (rng.random(3) - 0.5) * 55 * guidance
-    cx, cy, radius = rng.uniform(0.35, 0.65, 2).tolist() + [rng.uniform(0.15, 0.3)]
-    inside = np.maximum(abs(x - cx), abs(y - cy)) < radius
-    wall[inside] = colour
-    wall[(y > 0.8)] *= 0.7
-    noise = rng.normal(0, 60 / steps, wall.shape)
-    return np.clip(wall + noise, 0, 255).astype(np.uint8)
+    across, down = rng.uniform(0.35, 0.65, 2)
+    wall[np.maximum(abs(x - across), abs(y - down)) < rng.uniform(0.15, 0.3)] = colour
+    wall[y > 0.8] *= 0.7
+    grain: NDArray[np.float64] = rng.normal(0, 60 / steps, wall.shape)
+    return np.clip(wall + grain, 0, 255).astype(np.uint8)
 
 
-def webp(pixels: Pixels) -> bytes:
-    """Lossless WebP, method 0."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "WEBP", lossless=True, method=0)
-    return out.getvalue()
-
-
-def score(audit: str, job: Job, size: int) -> dict[str, Any]:
-    """A made-up row of the score table, with the trade-off of the seed article in it."""
-    rng = np.random.default_rng(
-        [job.seed % 2**32, AUDIT_NAMES.index(audit), int(job.settings.guidance or 1), job.settings.steps or 10]
-    )
-    guidance, steps = job.settings.guidance or 1, job.settings.steps or 10
-    if audit.startswith("text."):
-        if "text" not in job.prompt.expect:
-            return {"status": "skipped", "reason": "no expected text"}
-        if rng.random() < 0.05:
-            return {"status": "failed", "reason": "RuntimeError: the reader gave no boxes <b>at all</b>"}
-        expected = job.prompt.expect["text"]
-        read = "".join(c if rng.random() < 0.55 + 0.06 * guidance else "0" for c in expected)
-        wrong = sum(a != b for a, b in zip(expected, read, strict=True))
-        quad = [
-            [0.2 * size, 0.3 * size],
-            [0.8 * size, 0.34 * size],
-            [0.78 * size, 0.6 * size],
-            [0.2 * size, 0.55 * size],
-        ]
-        evidence = {"expected": expected, "read": read, "boxes": [{"quad": quad, "text": read, "confidence": 0.87}]}
-        value = wrong / len(expected) if audit == "text.cer" else float(wrong == 0)
-        return {"status": "ok", "value": value, "evidence": evidence}
+def score(name: str, job: Job, size: int) -> Score:
+    """A made-up score in which guidance raises alignment, saturation and clipping."""
+    guidance, steps = _knobs(job.settings)
+    rng = np.random.default_rng([job.seed % 2**32, list(AUDITS).index(name), int(guidance), steps])
+    if name == "features.studio":
+        return Score.features(tuple(rng.normal(size=8)))
+    if name.startswith("text."):
+        return _text_score(name, job, size)
     centre = {
         "clip_score": 22 + 5 * math.log(guidance + 0.5) + 0.03 * steps,
         "tone.saturation": 18 + 4.5 * guidance,
         "tone.clipped": 0.002 * guidance**1.5,
-    }[audit]
-    return {"status": "ok", "value": abs(centre * (1 + 0.12 * rng.normal())), "evidence": {"pixels": size * size}}
+    }[name]
+    return Score.of(abs(centre * (1 + 0.12 * rng.normal())), tokens=17, truncated=False)
 
 
-AUDIT_NAMES = [row[0] for row in AUDITS]  # type: ignore[index]
+def _text_score(name: str, job: Job, size: int) -> Score:
+    """Every text audit sees the same reading."""
+    rng = np.random.default_rng([job.seed % 2**32, *map(int, _knobs(job.settings))])
+    if "text" not in job.prompt.expect:
+        return Score.skipped("the prompt expects no text")
+    if rng.random() < 0.05:
+        return Score.failed(BROKE)
+    expected = str(job.prompt.expect["text"])
+    right = 0.55 + 0.06 * _knobs(job.settings)[0]
+    read = "".join(letter if rng.random() < right else "0" for letter in expected)
+    wrong = [[a, b] for a, b in zip(expected, read, strict=True) if a != b]
+    box = [[0.2 * size, 0.3 * size], [0.8 * size, 0.34 * size], [0.78 * size, 0.6 * size], [0.2 * size, 0.55 * size]]
+    lines = [{"text": read, "confidence": 0.87, "box": box}]
+    value = len(wrong) / len(expected) if name == "text.cer" else float(not wrong)
+    return Score.of(value, expected=expected, read=read, lines=lines, confusions=wrong)
 
 
 def write_run(
     folder: Path,
     *,
-    generators: tuple[str, ...] = ("builtin:ldm",),
-    hostile: bool = True,
+    generators: Sequence[str] = ("builtin:ldm",),
+    asked: Sequence[Prompt] | None = None,
+    guidances: Sequence[float] = GUIDANCES,
+    steps: Sequence[int] = STEPS,
     replicates: int = 2,
     size: int = 64,
-    copies: int = 1,
+    stop_after: int | None = None,
 ) -> Path:
-    """Write a run folder: prompts × cells × replicates pictures per generator."""
-    folder.mkdir(parents=True, exist_ok=True)
-    asked = prompts(hostile)
-    asked += [Prompt(**{**asdict(p), "id": f"{p.id}/{c}"}) for c in range(1, copies) for p in asked]
+    """Write prompts × cells × replicates pictures per generator; shards from `stop_after` on are not made."""
+    asked = prompts() if asked is None else asked
     jobs = [
         Job(
             generator=name,
             fingerprint=digest_of(name),
             prompt=prompt,
-            settings=Settings(guidance=g, steps=s),
+            settings=Settings(guidance=g, steps=n),
             replicate=r,
         )
         for name in generators
-        for g in GUIDANCES
-        for s in STEPS
-        for prompt in asked
+        for g in guidances
+        for n in steps
         for r in range(replicates)
+        for prompt in asked
     ]
-    shards = [place // SHARD for place in range(len(jobs))]
-    _write_jobs(folder, jobs, shards)
-    _write_lines(folder / "prompts.jsonl", [asdict(prompt) for prompt in asked])
-    statuses = _write_images(folder, jobs, shards, size)
-    rows = _write_scores(folder, jobs, shards, statuses, size)
-    estimates, contrasts = _summaries(jobs, rows, statuses, generators)
-    pq.write_table(pa.Table.from_pylist([asdict(e) for e in estimates]), folder / "estimates.parquet")
-    pq.write_table(pa.Table.from_pylist([asdict(c) for c in contrasts]), folder / "contrasts.parquet")
-    (folder / "manifest.json").write_text(json.dumps(_manifest(generators, len(asked)), indent=1))
+    shards = [
+        Shard(number=start // SHARD, batch=8, jobs=tuple(jobs[start : start + SHARD]))
+        for start in range(0, len(jobs), SHARD)
+    ]
+    points: dict[str, list[Point]] = {name: [] for name in AUDITS}
+    store = RunFolder(folder)
+    with store.open_for_writing():
+        store.write_manifest(manifest(generators, len(asked)))
+        store.write_plan(asked, shards)
+        for shard in shards[:stop_after]:
+            stored = [_stored(job, shard.number * SHARD + place, size) for place, job in enumerate(shard.jobs)]
+            store.write_pictures(shard.number, stored)
+            for name in (each.name for each in AUDITS.values() if each.kind != "set"):
+                rows = [_row(name, job, made.artifact, size) for job, made in zip(shard.jobs, stored, strict=True)]
+                store.write_scores(name, shard.number, rows)
+                points[name] += [_point(job, row.score) for job, row in zip(shard.jobs, rows, strict=True)]
+        estimates = [estimate for each in AUDITS.values() for estimate in _estimates(each, points)]
+        single = [each for each in AUDITS.values() if each.kind != "set" and each.headline]
+        store.write_summary(
+            estimates, [change for each in single for change in summarise.contrasts(each, points[each.name])]
+        )
     return folder
 
 
-def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def _write_jobs(folder: Path, jobs: list[Job], shards: list[int]) -> None:
-    rows = [
-        {
-            "key": job.key,
-            "generator": job.generator,
-            "fingerprint": job.fingerprint,
-            "prompt_id": job.prompt.id,
-            "cell": job.cell,
-            "settings": json.dumps(asdict(job.settings)),
-            "replicate": job.replicate,
-            "seed": job.seed,
-            "shard": shard,
-        }
-        for job, shard in zip(jobs, shards, strict=True)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), folder / "jobs.parquet")
-
-
-def _write_images(folder: Path, jobs: list[Job], shards: list[int], size: int) -> list[str]:
-    (folder / "images").mkdir(exist_ok=True)
-    rows, statuses = [], []
-    for place, job in enumerate(jobs):
-        status = "failed" if place % 41 == 17 else "skipped" if place % 53 == 30 else "ok"
-        statuses.append(status)
-        ok = status == "ok"
-        error = {"ok": "", "failed": "RuntimeError: out of <memory> & patience", "skipped": "safety checker declined"}[
-            status
-        ]
-        image = {"bytes": webp(picture(job, size)), "path": f"{job.key}.webp"} if ok else None
-        rows.append(
-            {
-                "key": job.key,
-                "status": status,
-                "digest": digest_of(job.key) * 4 if ok else "",
-                "width": size * ok,
-                "height": size * ok,
-                "seconds": 0.11 * (job.settings.steps or 10) / 10,
-                "device": "cpu",
-                "error": error,
-                "image": image,
-            }
-        )
-    schema = pa.Table.from_pylist(rows).schema
-    for shard in sorted(set(shards)):
-        mine = [row for row, where in zip(rows, shards, strict=True) if where == shard]
-        pq.write_table(pa.Table.from_pylist(mine, schema=schema), folder / "images" / f"shard-{shard:05d}.parquet")
-    return statuses
-
-
-def _write_scores(
-    folder: Path, jobs: list[Job], shards: list[int], statuses: list[str], size: int
-) -> dict[tuple[str, str], dict[str, Any]]:
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    blank = {"value": None, "vector": None, "reason": "", "evidence": {}}
-    schema = pa.schema(
-        [
-            ("key", pa.string()),
-            ("digest", pa.string()),
-            ("audit", pa.string()),
-            ("version", pa.int64()),
-            ("options", pa.string()),
-            ("expectation", pa.string()),
-            ("status", pa.string()),
-            ("value", pa.float64()),
-            ("vector", pa.list_(pa.float32())),
-            ("reason", pa.string()),
-            ("evidence", pa.string()),
-        ]
-    )
-    for name, _, _, kind, _, _ in AUDITS:  # type: ignore[misc]
-        if kind == "set":
-            continue
-        (folder / "scores" / name).mkdir(parents=True, exist_ok=True)
-        by_shard: dict[int, list[dict[str, Any]]] = {}
-        for job, shard, status in zip(jobs, shards, statuses, strict=True):
-            if status == "ok":
-                row = {
-                    **blank,
-                    **score(name, job, size),
-                    "key": job.key,
-                    "digest": digest_of(job.key) * 4,
-                    "audit": name,
-                    "version": 1,
-                    "options": "{}",
-                    "expectation": digest_of(dict(job.prompt.expect)),
-                }
-                found[job.key, name] = row
-                by_shard.setdefault(shard, []).append({**row, "evidence": json.dumps(row["evidence"])})
-        for shard, mine in by_shard.items():
-            pq.write_table(
-                pa.Table.from_pylist(mine, schema=schema), folder / "scores" / name / f"shard-{shard:05d}.parquet"
-            )
-    return found
-
-
-def _summaries(
-    jobs: list[Job], rows: dict[tuple[str, str], dict[str, Any]], statuses: list[str], generators: tuple[str, ...]
-) -> tuple[list[Estimate], list[Contrast]]:
-    estimates, contrasts = [], []
-    made = [job for job, status in zip(jobs, statuses, strict=True) if status == "ok"]
-    for generator in generators:
-        cells = list(dict.fromkeys((job.cell, job.settings) for job in jobs if job.generator == generator))
-        for cell, settings in cells:
-            mine = [job for job in made if job.generator == generator and job.settings == settings]
-            for name, _, _, kind, statistic, _ in AUDITS:  # type: ignore[misc]
-                common = {
-                    "generator": generator,
-                    "cell": cell,
-                    "audit": name,
-                    "statistic": statistic,
-                    "replicates": 2,
-                    "prompts": 12,
-                }
-                if kind == "set":
-                    guidance = settings.guidance or 1
-                    value = 40 - 9 * guidance + 1.1 * guidance**2 + 80 / (settings.steps or 10) + len(generator)
-                    low, high = value * 0.9, value * 1.12
-                    note = (
-                        f"n = {len(mine)} < 128 dimensions: the distance is biased upwards"
-                        if name == "fd_studio"
-                        else ""
-                    )
-                    if name == "kid_studio":
-                        value, low, high = (each / 10 - 3 for each in (value, low, high))
-                    estimates.append(
-                        Estimate(value=value, low=low, high=high, n=len(mine), skipped=0, failed=0, note=note, **common)
-                    )
-                    continue
-                got = [rows[job.key, name] for job in mine]
-                values = np.array([row["value"] for row in got if row["status"] == "ok"])
-                half = 1.96 * values.std(ddof=1) / math.sqrt(len(values))
-                absent = name == "text.exact" and settings.guidance == 1 and settings.steps == 10
-                estimates.append(
-                    Estimate(
-                        value=None if absent else values.mean(),
-                        low=None if absent else values.mean() - half,
-                        high=None if absent else values.mean() + half,
-                        n=0 if absent else len(values),
-                        skipped=len(mine) if absent else sum(r["status"] == "skipped" for r in got),
-                        failed=sum(r["status"] == "failed" for r in got),
-                        note="skipped: no expected text" if absent else "",
-                        **common,
-                    )
-                )
-        by_place = {(e.cell, e.audit): e for e in estimates if e.generator == generator}
-        for steps in STEPS:
-            before, after = (next(c for c, s in cells if s.guidance == g and s.steps == steps) for g in (1.0, 6.0))
-            for name in AUDIT_NAMES:
-                a, b = by_place[before, name], by_place[after, name]
-                if a.value is None or b.value is None or a.low is None or a.high is None:
-                    contrasts.append(
-                        Contrast(
-                            generator=generator,
-                            before=before,
-                            after=after,
-                            audit=name,
-                            value=None,
-                            low=None,
-                            high=None,
-                            pairs=0,
-                            prompts=0,
-                            note="no pairs: one side was not scored",
-                        )
-                    )
-                    continue
-                change, half = b.value - a.value, (a.high - a.low) * 0.8
-                contrasts.append(
-                    Contrast(
-                        generator=generator,
-                        before=before,
-                        after=after,
-                        audit=name,
-                        value=change,
-                        low=change - half,
-                        high=change + half,
-                        pairs=22,
-                        prompts=12,
-                    )
-                )
-    return estimates, contrasts
-
-
-def _manifest(generators: tuple[str, ...], count: int) -> dict[str, Any]:
-    keys = ("name", "better", "unit", "kind", "statistic", "doc")
-    audits = [
-        dict(zip(keys, row, strict=True)) | {"version": 1, "options": {}, "source": "made up", "headline": True}
-        for row in AUDITS
-    ]
-    audits.append(
-        {
-            "name": "features.studio",
-            "better": "neither",
-            "unit": "vector",
-            "kind": "batch",
-            "statistic": "mean",
-            "version": 1,
-            "options": {},
-            "source": "made up",
-            "headline": False,
-            "doc": "Feature vectors.",
-        }
-    )
+def manifest(generators: Sequence[str], count: int) -> dict[str, Any]:
+    """A manifest as a run writes it."""
+    shown = ("name", "version", "better", "unit", "source", "kind", "on", "statistic", "headline", "doc")
     return {
         "format": 1,
         "version": "0.1.0",
         "created": "2031-05-04T10:20:30+00:00",
         "python": "3.11.9",
         "packages": {"torch": "2.15.0", "diffusers": "0.42.0", "numpy": "2.3.1"},
-        "machine": {
-            "cpu": "Some CPU @ 2.4 GHz",
-            "cores": 2,
-            "gpu": None,
-            "ram_gb": 15.6,
-            "platform": "Linux-6.1-x86_64",
-        },
-        "config": {
-            "suite": "quick",
-            "generators": list(generators),
-            "guidance": [1, 3, 6],
-            "steps": [10, 25],
-            "replicates": 2,
-        },
+        "machine": {"cpu": "Some CPU @ 2.4 GHz", "cores": 2, "gpu": None, "ram_gb": 15.6, "platform": "Linux-6.1"},
+        "config": {"suite": "quick", "generators": list(generators), "guidance": [1, 3, 6], "steps": [10, 25]},
         "suite": {"name": "quick", "version": "1", "digest": "0123456789abcdef", "prompts": count},
         "generators": [
             {"name": name, "fingerprint": digest_of(name), "knobs": ["guidance", "steps"], "tasks": ["text2img"]}
             for name in generators
         ],
-        "audits": audits,
-        "weights": [{"name": "studio_clip", "sha256": "ab" * 32, "licence": "Apache-2.0"}],
+        "audits": [{name: getattr(each, name) for name in shown} | {"options": {}} for each in AUDITS.values()],
+        "weights": [{"name": "studio_clip", "sha256": "ab" * 32, "path": "", "licence": "Apache-2.0"}],
         "seconds": {"generate": 71.2, "score": 33.9, "summarise": 2.01},
     }
+
+
+def _knobs(settings: Settings) -> tuple[float, int]:
+    return settings.guidance or 1.0, settings.steps or 10
+
+
+def _stored(job: Job, place: int, size: int) -> StoredPicture:
+    """Every 41st picture fails, every 53rd is declined."""
+    if place % 41 == 17:
+        return StoredPicture(artifact=Artifact(key=job.key, status="failed", error=LOST))
+    if place % 53 == 30:
+        return StoredPicture(artifact=Artifact(key=job.key, status="skipped", error="the safety checker declined"))
+    pixels = picture(job, size)
+    seconds = 0.011 * _knobs(job.settings)[1]
+    made = Artifact(
+        key=job.key, status="ok", digest=digest(pixels), width=size, height=size, seconds=seconds, device="cpu"
+    )
+    return StoredPicture(artifact=made, image=encode_webp(pixels))
+
+
+def _row(name: str, job: Job, artifact: Artifact, size: int) -> ScoreRow:
+    lost = Score.failed if artifact.status == "failed" else Score.skipped
+    found = score(name, job, size) if artifact.status == "ok" else lost(f"no picture: {artifact.error}")
+    return ScoreRow(
+        key=job.key, digest=artifact.digest, audit=name, version=1, options="{}", expectation="0" * 16, score=found
+    )
+
+
+def _point(job: Job, found: Score) -> Point:
+    return Point(
+        generator=job.generator,
+        settings=job.settings,
+        prompt=job.prompt.id,
+        replicate=job.replicate,
+        status=found.status,
+        value=found.value,
+        vector=found.vector,
+    )
+
+
+def _estimates(audit: Audit, points: dict[str, list[Point]]) -> list[Estimate]:
+    """As the harness makes them, except that the set statistic is made up from the settings."""
+    if audit.kind != "set":
+        return summarise.estimates(audit, points[audit.name])
+    blank = summarise.set_estimates(
+        audit, lambda rows, _: Interval(value=1.0, note=_floor(len(rows))), points[audit.on]
+    )
+    return [replace(each, **_distance(each)) for each in blank]
+
+
+def _floor(n: int) -> str:
+    return f"n = {n} < 128 dimensions: biased upwards; floor at n={n}: {90 / n:.3g}"
+
+
+def _distance(estimate: Estimate) -> dict[str, float]:
+    guidance, steps = (float(part.partition("=")[2]) for part in estimate.cell.split(" "))
+    value = 40 - 9 * guidance + 1.1 * guidance**2 + 80 / steps + len(estimate.generator)
+    return {"value": value, "low": value * 0.9, "high": value * 1.12}
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@
   let boxesOn = true;
 
   function overlay(picture) {
-    const drawing = make("svg:svg", { viewBox: `0 0 ${picture.width} ${picture.height}`, role: "img", "aria-label": "Boxes of the evidence" });
+    const drawing = make("svg:svg", { viewBox: `0 0 ${picture.width} ${picture.height}`, role: "img", "aria-label": "Boxes of the evidence; dashed where the reader was unsure and they count for nothing" });
     for (const box of picture.boxes) {
-      const shape = make("svg:polygon", { points: box.points.map((point) => point.join(",")).join(" ") });
+      const points = box.points.map((point) => point.join(",")).join(" ");
+      const shape = make("svg:polygon", { points, class: box.unsure ? "unsure" : "sure" });
       if (box.label) shape.append(make("svg:title", {}, box.label));
-      drawing.append(shape);
+      drawing.append(make("svg:polygon", { points, class: "rim" }), shape);
     }
     return drawing;
   }
@@ -32,7 +33,13 @@
       box.addEventListener("change", () => { boxesOn = box.checked; stage.classList.toggle("boxes-off", !boxesOn); });
       caption.append(make("label", {}, box, "boxes"));
     }
-    if (picture.source) caption.append(`${picture.width} × ${picture.height} pixels, shown from a smaller-file copy`);
+    const image = stage.querySelector("img");
+    if (!image) return;
+    const size = make("span", {}, `${picture.width} × ${picture.height} pixels`);
+    caption.append(size);
+    image.addEventListener("load", () => {
+      if (image.naturalWidth < picture.width) size.append(`, shown at ${image.naturalWidth} × ${image.naturalHeight}`);
+    });
   }
 
   function pairs(entries) {
@@ -93,8 +100,9 @@
     dialog.showModal();
   };
   const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  dialog.addEventListener("keydown", (event) => {
-    if (!KEYS[event.key]) return;
+  // On the document: what had the focus may be gone with the last picture.
+  document.addEventListener("keydown", (event) => {
+    if (!dialog.open || !KEYS[event.key]) return;
     event.preventDefault();
     go(...KEYS[event.key]);
   });

@@ -19,7 +19,7 @@ page.gallery = (() => {
   let columns = [];
   let added = 0;
 
-  const columnName = (column) => column.words.join(", ");
+  const columnName = (column) => column.words.join(" · ");
   const score = (picture, audit) => (typeof picture.scores[audit] === "number" ? picture.scores[audit] : null);
   const statuses = (picture) => Object.values(picture.scores).filter(Array.isArray).map(([status]) => status);
 
@@ -68,10 +68,9 @@ page.gallery = (() => {
     const shown = picture.source
       ? make("img", { src: "data:image/webp;base64," + picture.source, alt: name, loading: "lazy", decoding: "async", className: isSmall(picture) ? "pixels" : "" })
       : make("span", { className: "lost" }, make("b", {}, picture.status), make("span", {}, picture.error.slice(0, 80)));
-    const under = [];
-    if (audit !== null) under.push(`${data.audits[audit].name} ${told(picture, audit)}`);
-    if (withCell) under.push(`${data.columns.length > 1 ? columnName(column) : ""}`);
-    const button = make("button", { type: "button", className: "tile" }, shown, under.length ? make("span", { className: "under" }, under.join(" · ")) : null);
+    const button = make("button", { type: "button", className: "tile" }, shown);
+    if (audit !== null) button.append(make("span", { className: "under" }, `${data.audits[audit].name} `, make("b", {}, told(picture, audit))));
+    if (withCell && data.columns.length > 1) button.append(make("span", { className: "under" }, columnName(column)));
     if (!picture.source) button.setAttribute("aria-label", `${name}: ${picture.status}, ${picture.error}`);
     button.addEventListener("click", () => page.openPicture(picture, button));
     picture.tile = button;
@@ -89,7 +88,7 @@ page.gallery = (() => {
     const row = data.rows[picture.row];
     return make("div", { className: "asked" },
       make("p", {}, make("bdi", {}, row.text)),
-      make("small", {}, `${row.id} · seed ${row.replicate + 1}`),
+      make("small", {}, `${row.id} · replicate ${row.replicate + 1}`),
       make("small", {}, row.tags.join(", ")));
   }
 
@@ -101,7 +100,7 @@ page.gallery = (() => {
 
   function head() {
     return make("div", { className: "strip head" }, make("div", { className: "asked" }, "Prompt and seed"),
-      ...columns.map((column) => make("div", {}, make("b", {}, data.columns[column].who), columnName(data.columns[column]))));
+      ...columns.map((column) => make("div", {}, make("b", {}, data.columns[column].who), ...data.columns[column].words.map((word) => make("span", {}, word)))));
   }
 
   let extend = () => {};

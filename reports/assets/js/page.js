@@ -63,6 +63,7 @@ const page = (() => {
 
   function startContents() {
     const links = new Map([...document.querySelectorAll(".contents a")].map((link) => [link.hash.slice(1), link]));
+    const contents = document.querySelector(".contents");
     const seen = new Map();
     const watcher = new IntersectionObserver((entries) => {
       for (const entry of entries) seen.set(entry.target.id, entry.isIntersecting);
@@ -72,6 +73,7 @@ const page = (() => {
         if (id === current) link.setAttribute("aria-current", "true");
         else link.removeAttribute("aria-current");
       }
+      contents.scrollLeft = links.get(current).offsetLeft - contents.clientWidth / 3;
     }, { rootMargin: "-100px 0px -55% 0px" });
     document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
   }
