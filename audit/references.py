@@ -61,7 +61,7 @@ class Reference:
         return prdc.Reference.of(self.features, k)
 
     def floor(self, n: int) -> float:
-        """Fréchet distance of n of these pictures from the others: what a perfect generator scores with n pictures."""
+        """What a perfect generator scores with n pictures; see `held_out_floor`."""
         return held_out_floor(self.features, n)
 
 

@@ -156,7 +156,11 @@ def split_half_floor(features: Floats, seed: int, n: int | None = None) -> float
 
 
 def held_out_floor(features: Floats, n: int, seeds: Sequence[int] = range(5)) -> float:
-    """Mean distance of n random rows of the reference from the rest of it: a perfect generator's score at this n."""
+    """What a perfect generator scores with n pictures against this whole reference.
+
+    Mean distance of n of its N rows from the other N − n, times (1/n + 1/N) / (1/n + 1/(N − n)): the bias is a sum of a
+    part per side, each in inverse proportion to its rows (first order).
+    """
     rows = checked(features, "held-out floor")
     if n < 2 or len(rows) - n < 2:
         raise ValueError(f"held-out floor: {n} of {len(rows)} rows leave nothing to compare with")
@@ -164,7 +168,8 @@ def held_out_floor(features: Floats, n: int, seeds: Sequence[int] = range(5)) ->
     for seed in seeds:
         order = np.random.default_rng(seed).permutation(len(rows))
         found.append(frechet(rows[order[:n]], Moments.of(rows[order[n:]])))
-    return float(np.mean(found))
+    size = len(rows)
+    return float(np.mean(found) * (1 / n + 1 / size) / (1 / n + 1 / (size - n)))
 
 
 def _left_out(rows: Floats, group: NDArray[np.int64], count: int, reference: Moments) -> list[float]:
