@@ -23,7 +23,7 @@ CONFIG: dict[str, Any] = {
     "out_channels": 3,
     "down_block_types": ("DownEncoderBlock2D",) * 3,
     "up_block_types": ("UpDecoderBlock2D",) * 3,
-    "block_out_channels": (16, 32, 96),
+    "block_out_channels": (16, 32, 64),
     "layers_per_block": 1,
     "latent_channels": 4,
     "norm_num_groups": 8,
