@@ -74,10 +74,9 @@ def manifest(
     suite: Suite,
     generators: Sequence[Generator],
     choices: Sequence[Choice],
-    seconds: Mapping[str, float],
     created: str = "",
 ) -> dict[str, Json]:
-    """The manifest of a run; `created` is kept when a run goes on."""
+    """The manifest of a run, but for the seconds it took; `created` is kept when a run goes on."""
     told: dict[str, Json] = {
         "format": FORMAT,
         "version": own_version(),
@@ -95,7 +94,6 @@ def manifest(
         "generators": [about_generator(each) for each in generators],
         "audits": [about_audit(each) for each in choices],
         "weights": weights_of([each.audit.name for each in choices], [each.name for each in generators]),
-        "seconds": dict(seconds),
     }
     return {name: redacted(value) for name, value in told.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ from audit.progress import Watch
 from audit.redact import redact
 from audit.registry import audits as known_audits
 from audit.registry import unknown
-from audit.score import Bench, Choice, Look, choose, reusable_scores
+from audit.score import Bench, Choice, Look, choose, reusable_scores, weighed
 from audit.store import RunFolder, StoreError
 from audit.summary import summarise_run
 from audit.survey import Survey, survey, tidy
-from audit.types import Artifact, Json, Suite
+from audit.types import Artifact, Suite
 from generators.api import Generator, Pixels
 
 WAITING_SHARDS = 2  # how far generating may run ahead of scoring, which bounds the memory
@@ -58,12 +58,14 @@ def load(config: RunConfig) -> Chosen:
 
     from audit import suites
 
-    choices = tuple(choose(config.audits, config.options, known_audits()))
+    choices = choose(config.audits, config.options, known_audits())
     sweep_of(config)
     suite = suites.load(config.suite) if config.suite else None
     generators = tuple(load_generator(spec, device=config.device) for spec in config.generators)
     suite = suite or own_prompts(generators)
-    return Chosen(suite if config.limit is None else suites.subset(suite, config.limit), generators, choices)
+    return Chosen(
+        suite if config.limit is None else suites.subset(suite, config.limit), generators, tuple(weighed(choices))
+    )
 
 
 def own_prompts(generators: Sequence[Generator]) -> Suite:
@@ -113,7 +115,7 @@ def walk(config: RunConfig, chosen: Chosen, watch: Watch) -> Outcome:
     with folder.open_for_writing() as leftovers:
         if leftovers:
             watch.line(f"removed {leftovers} half-written files of an interrupted run")
-        record = Record(folder, config.as_json(), chosen)
+        record = Record(folder, config, chosen)
         record.write(clock)
         held = survey(folder, cut, watch.line)
         folder.write_plan(chosen.suite.prompts, cut)
@@ -148,7 +150,7 @@ def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:
     folder = RunFolder(path)
     told = folder.manifest()
     options = {each["name"]: each["options"] for each in told["audits"] if each["name"] in known_audits()}
-    choices = choose(names or [each["name"] for each in told["audits"]], options, known_audits())
+    choices = weighed(choose(names or [each["name"] for each in told["audits"]], options, known_audits()))
     with folder.open_for_writing():
         present = [shard for shard in folder.shards() if folder.image_file(shard.number).is_file()]
         bench = Bench(choices, reusable_scores(folder, choices, present, watch.line), watch.line)
@@ -230,22 +232,21 @@ class Clock:
 class Record:
     """The manifest of a run, over all its sittings: when it was created, and seconds, carry over."""
 
-    def __init__(self, folder: RunFolder, config: Mapping[str, Json], chosen: Chosen) -> None:
-        self.folder, self.config, self.chosen = folder, config, chosen
+    def __init__(self, folder: RunFolder, config: RunConfig, chosen: Chosen) -> None:
+        self.folder = folder
         try:
-            self.earlier = folder.manifest()
+            earlier = folder.manifest()
         except StoreError:
-            self.earlier = {}
+            earlier = {}
+        self.seconds = earlier.get("seconds", {})
+        self.manifest = manifest(
+            config=config.as_json(),
+            suite=chosen.suite,
+            generators=chosen.generators,
+            choices=chosen.choices,
+            created=earlier.get("created", ""),
+        )
 
     def write(self, clock: Clock) -> None:
-        """Write the manifest as of now."""
-        self.folder.write_manifest(
-            manifest(
-                config=self.config,
-                suite=self.chosen.suite,
-                generators=self.chosen.generators,
-                choices=self.chosen.choices,
-                seconds=stage_seconds(self.earlier.get("seconds", {}), clock.seconds),
-                created=self.earlier.get("created", ""),
-            )
-        )
+        """Write the manifest with the seconds so far."""
+        self.folder.write_manifest(self.manifest | {"seconds": stage_seconds(self.seconds, clock.seconds)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +27,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Choice:
-    """An audit with every one of its options settled."""
+    """An audit with every one of its options settled, and the hashes of the weights that it will use, by name."""
 
     audit: Audit
     options: Mapping[str, Json]
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def options_text(self) -> str:
-        """Canonical JSON of the options, as stored beside each score."""
-        return canonical(dict(self.options))
+        """Canonical JSON of the options, as stored beside each score; other weights make another score."""
+        return canonical(dict(self.options) | ({"weights": dict(self.weights)} if self.weights else {}))
 
 
 class OptionError(ValueError):
@@ -58,6 +59,19 @@ def choose(names: Sequence[str], options: Mapping[str, Mapping[str, Json]], know
         raise unknown("audit", name, list(known))
     settled = {name: _settled(known[name], options.get(name, {})) for name in sorted(wanted | set(options))}
     return [settled[name] for name in sorted(wanted)]
+
+
+def weighed(choices: Sequence[Choice]) -> list[Choice]:
+    """The choices with the hashes of the weights that are here now, so that scores by other weights are not reused."""
+    from audit.weights import weights
+
+    present = [each for each in weights() if each.present and each.sha256]
+    return [
+        replace(
+            choice, weights={each.name: str(each.sha256)[:16] for each in present if choice.audit.name in each.used_by}
+        )
+        for choice in choices
+    ]
 
 
 def expectation_of(prompt: Prompt) -> str:

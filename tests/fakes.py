@@ -24,7 +24,9 @@ from generators.api import Pixels, Refusal, Request, Task
 
 # processes that can be killed; they start from one that has imported everything, which keeps starting cheap
 CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload(["tests.fakes"])
+CHILDREN.set_forkserver_preload(
+    ["tests.fakes", "huggingface_hub.file_download", "PIL.WebPImagePlugin", "audit.summary"]
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from audit import tables
 from audit.store import RunFolder
+from generators.api import Pixels, Refusal, Request
 from tests.fakes import CHILDREN, ROOT, FakeGenerator, config, plugin, suite, walked
 
 AUDITS = ["fake.dark", "fake.red", "fake.spread", "fake.word"]
@@ -34,9 +39,31 @@ def assert_same(one: RunFolder, other: RunFolder) -> None:
         pd.testing.assert_frame_equal(frame, second[name], check_exact=True, obj=name)
 
 
-def sitting(out: Path) -> None:
-    """One attempt at the run, in a process of its own."""
-    finished(out, FakeGenerator(delay=0.004))
+def sitting(out: Path, fuse: int | None = None) -> None:
+    """One attempt at the run, which kills itself at its fuse-th step: before or after a rename, or between pictures."""
+    steps = itertools.count(1)
+
+    def step() -> None:
+        if next(steps) == fuse:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    flush = tables._flush
+
+    def flush_or_die(path: Path) -> None:
+        step()
+        flush(path)
+
+    class Mortal(FakeGenerator):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
+            for pair in super().generate(requests):
+                step()
+                yield pair
+
+    tables._flush = flush_or_die
+    try:
+        finished(out, Mortal(), shard=4, replicates=2)
+    finally:
+        tables._flush = flush
 
 
 def shards_of(out: Path) -> set[str]:
@@ -45,18 +72,13 @@ def shards_of(out: Path) -> set[str]:
 
 def test_a_run_killed_ten_times_ends_with_the_same_bits(tmp_path: Path) -> None:
     sitting(tmp_path / "alone")
-    total = len(shards_of(tmp_path / "alone"))
     out, dice = tmp_path / "killed", random.Random(7)
     for _ in range(10):
-        process = CHILDREN.Process(target=sitting, args=(out,))
-        before = len(shards_of(out))
+        process = CHILDREN.Process(target=sitting, args=(out, dice.randint(1, 40)))
         process.start()
-        while process.is_alive() and len(shards_of(out)) == before and before < total:
-            time.sleep(0.01)
-        time.sleep(dice.uniform(0, 0.03))
-        process.kill()
-        process.join()
-    assert 0 < len(shards_of(out)) <= total
+        process.join(timeout=120)
+        assert process.exitcode == -signal.SIGKILL
+    assert 0 < len(shards_of(out)) < len(shards_of(tmp_path / "alone"))
     sitting(out)
     assert_same(RunFolder(tmp_path / "alone"), RunFolder(out))
     assert not list(out.rglob("*.tmp-*"))
@@ -67,7 +89,7 @@ def test_a_run_killed_anywhere_resumes(tmp_path: Path, seed: int) -> None:
     """No waiting for a first shard here: the blow may fall while the plan is written, or after the end."""
     out, dice = tmp_path / "run", random.Random(seed)
     for _ in range(3):
-        process = CHILDREN.Process(target=sitting, args=(out,))
+        process = CHILDREN.Process(target=finished, args=(out, FakeGenerator(delay=0.01)))
         process.start()
         process.join(dice.uniform(0.02, 0.6))
         process.kill()
