@@ -40,11 +40,11 @@ class View:
     prompt: Prompt
     key: str = ""
     generator: str = ""
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
-        """The result of `compute`, worked out once for this picture whoever asks: `view.once("ocr.rapidocr", ...)`."""
+        """The result of `compute`, worked out once for this picture whoever asks."""
         if name not in self.shared:
             self.shared[name] = compute()
         result: T = self.shared[name]
@@ -62,7 +62,7 @@ class Audit:
     """A registered audit. Calling it with options gives the scorer.
 
     Attributes:
-        kind: "one" scores a picture at a time, "batch" several, "set" a whole cell from the vectors of the audit named `on`.
+        kind: "one" scores a picture at a time, "batch" several, "set" a whole cell from the vectors of `on`.
         statistic: how a cell is summarised: "mean", "rate" (values are 0 or 1), or for sets the statistic's own name.
         headline: shown in the headline table; features and side figures are not.
     """

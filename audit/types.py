@@ -92,7 +92,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Hash of exactly what the generator sees; tags and expectations are left out, so correcting them keeps the picture."""
+        """Hash of exactly what the generator sees: tags and expectations do not count, correcting one keeps a picture."""
         seen = {
             "fingerprint": self.fingerprint,
             "name": self.prompt.id,

@@ -40,7 +40,7 @@ class Networks:
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> Networks:
         """Read a diffusers folder of the StableDiffusionPipeline kind; weights are safetensors, computed in float32."""
-        from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+        from diffusers import AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTokenizer
 
         if not (folder / "model_index.json").is_file():
@@ -49,7 +49,7 @@ class Networks:
             )
         options = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
         return cls(
-            autoencoder=AutoencoderKL.from_pretrained(folder / "vae", **options).to(device).eval(),
+            autoencoder=AutoencoderTiny.from_pretrained(folder / "vae", **options).to(device).eval(),
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
             text_encoder=CLIPTextModel.from_pretrained(
                 folder / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True

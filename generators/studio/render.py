@@ -29,7 +29,7 @@ LLVM_PATTERNS = (
 
 @cache
 def mitsuba() -> ModuleType:
-    """Mitsuba with its variant chosen: `llvm_ad_rgb` where a usable LLVM is found, else `scalar_rgb` (about a twentieth the speed)."""
+    """Mitsuba with its variant chosen: `llvm_ad_rgb` where a usable LLVM is found, else the slow `scalar_rgb`."""
     if "DRJIT_LIBLLVM_PATH" not in os.environ:
         found = sorted(path for pattern in LLVM_PATTERNS for path in glob(pattern))
         if found:
@@ -124,7 +124,9 @@ def saturate(image: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
         return image
     values = image.astype(np.float64)
     luma = values @ np.array([0.299, 0.587, 0.114])
-    scaled: NDArray[np.uint8] = np.clip(np.rint(luma[..., None] + gain * (values - luma[..., None])), 0, 255).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.clip(np.rint(luma[..., None] + gain * (values - luma[..., None])), 0, 255).astype(
+        np.uint8
+    )
     return scaled
 
 

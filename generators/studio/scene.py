@@ -21,7 +21,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles. vertices (V, 3); faces (F, 3); uv (V, 2) or None; smooth: vertex normals are averaged over faces.
+    """Triangles. vertices (V, 3); faces (F, 3); uv (V, 2) or None; smooth: normals are averaged at vertices.
 
     colours (V, 3): optional sRGB colour per vertex, instead of the material's one colour.
     """
@@ -35,7 +35,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Material:
-    """A surface. `texture` (h, w, 3) uint8 sRGB replaces `colour` and needs a mesh with uv (v = 0 is the bottom row)."""
+    """A surface. `texture` (h, w, 3) uint8 sRGB replaces `colour`, needs a mesh with uv; v = 0 is the bottom row."""
 
     colour: Colour = (0.5, 0.5, 0.5)
     roughness: float = 0.6
@@ -55,7 +55,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Light:
-    """A glowing sphere: the key light casts the shadows. power: radiance times the sphere's area as seen, per channel."""
+    """A glowing sphere; the key light casts the shadows. power: radiance times the area of the disc, per channel."""
 
     position: tuple[float, float, float]
     radius: float = 0.4
@@ -64,6 +64,8 @@ class Light:
 
 @dataclass(frozen=True)
 class Camera:
+    """A pinhole camera with square pictures."""
+
     origin: tuple[float, float, float]
     target: tuple[float, float, float]
     fov: float = 40.0  # degrees, both axes: pictures are square
@@ -95,9 +97,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Rendered:
-    """image (s, s, 3) uint8; depth (s, s) float32 from the camera, 0 = nothing hit; normals (s, s, 3) float32, world;
+    """A drawn scene and what is where in it.
 
-    ids (s, s) uint8: 0 = nothing, else 1 + index into `names`; points: pixel coordinates (n, 3) as x, y, visible (1 or 0).
+    Attributes:
+        image: (s, s, 3) uint8.
+        depth: (s, s) float32, distance from the camera; 0 where nothing was hit.
+        normals: (s, s, 3) float32, world axes.
+        ids: (s, s) uint8; 0 = nothing, else 1 + index into `names`.
+        points: (n, 3) each: x, y in pixels, visible (1 or 0).
     """
 
     image: NDArray[np.uint8]

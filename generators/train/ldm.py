@@ -97,13 +97,15 @@ class Latents:
 
 
 def encode(data: Path, autoencoder: Path) -> Latents:
-    """Latents (posterior means) and token ids of every training scene."""
-    from diffusers import AutoencoderKL
+    """Latents and token ids of every training scene."""
+    from diffusers import AutoencoderTiny
 
     scenes = read_scenes(data, "train")
-    vae = AutoencoderKL.from_pretrained(autoencoder, use_safetensors=True).eval().to(memory_format=torch.channels_last)
+    vae = (
+        AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).eval().to(memory_format=torch.channels_last)
+    )
     with torch.inference_mode():
-        parts = [vae.encode(to_signal(scenes.images[i : i + 64])).latent_dist.mean for i in range(0, len(scenes), 64)]
+        parts = [vae.encode(to_signal(scenes.images[i : i + 64])).latents for i in range(0, len(scenes), 64)]
     tokenizer = byte_tokenizer()
     flat = [text for words in scenes.captions for text in words]
     ids = tokenizer(flat, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt").input_ids
@@ -185,7 +187,7 @@ def export(model: Model, autoencoder: Path, folder: Path) -> None:
     """Write an ordinary StableDiffusionPipeline folder; the U-Net and text encoder are stored in half precision."""
     import copy
 
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
+    from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline
 
     scheduler = DDIMScheduler(
         num_train_timesteps=TRAIN_STEPS,
@@ -195,7 +197,7 @@ def export(model: Model, autoencoder: Path, folder: Path) -> None:
         clip_sample=False,
     )
     pipeline = StableDiffusionPipeline(
-        vae=AutoencoderKL.from_pretrained(autoencoder, use_safetensors=True).half(),
+        vae=AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).half(),
         text_encoder=copy.deepcopy(model.text_encoder).half().eval(),
         tokenizer=byte_tokenizer(),
         unet=copy.deepcopy(model.unet).half().eval(),
