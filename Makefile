@@ -23,7 +23,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 docs: $(READY)  ## pages that are generated from the code
-	$(BIN)/python -m reports.docs
+	PYTHONPATH=. $(BIN)/python docs/build.py
 
 # uv resolves in seconds what pip resolves in minutes. Two of our libraries ask for two builds of OpenCV that share one
 # folder; the headless one must be written last, for it needs no display libraries.
