@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -36,6 +36,17 @@ def print_headline(folder: RunFolder) -> None:
                 table.add_row(*map(Text, headline_row(each, audits[each.audit])))
             table.add_section()
         console.print(table)
+    for note in absent_notes(shown):
+        console.print(Text(note), soft_wrap=True)
+
+
+def absent_notes(estimates: Sequence[Estimate]) -> list[str]:
+    """Why there is no number where there is none: audit names by reason, a line each."""
+    reasons: dict[str, list[str]] = {}
+    for each in estimates:
+        if each.value is None and each.note:
+            reasons.setdefault(each.note, []).append(each.audit)
+    return [f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in reasons.items()]
 
 
 def headline_row(estimate: Estimate, about: Mapping[str, Json]) -> list[str]:

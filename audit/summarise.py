@@ -31,6 +31,7 @@ class Point:
     status: Status
     value: float | None = None
     vector: Sequence[float] | None = None
+    reason: str = ""
 
     @property
     def cell(self) -> str:
@@ -97,6 +98,9 @@ def _estimate(audit: Audit, cell: Sequence[Point], interval: Callable[[Sequence[
     statuses = Counter(point.status for point in cell)
     per_prompt = Counter(point.prompt for point in good)
     found = interval(good)
+    reasons = Counter(point.reason for point in cell if point.reason)
+    # of nothing there is no number, and the commonest reason tells more than that
+    why = [reason for reason, _ in reasons.most_common(1)] if not good else []
     return Estimate(
         generator=cell[0].generator,
         cell=cell[0].cell,
@@ -110,7 +114,7 @@ def _estimate(audit: Audit, cell: Sequence[Point], interval: Callable[[Sequence[
         failed=statuses["failed"],
         prompts=len(per_prompt),
         replicates=max(per_prompt.values(), default=0),
-        note=found.note,
+        note=": ".join(filter(None, [found.note, *why])),
     )
 
 

@@ -62,6 +62,7 @@ def points_of(folder: RunFolder, audit: str) -> list[Point]:
             status=row["status"],
             value=row["value"] if row["status"] == "ok" and row["vector"] is None else None,
             vector=row["vector"],
+            reason=row["reason"],
         )
         for job in rows_of(folder.jobs())
         if (row := scores.get(job["key"])) is not None

@@ -139,8 +139,9 @@ def test_a_run_ends_with_its_headline(run: Path, capsys: pytest.CaptureFixture[s
     assert "fake.red" in shown
     assert "guidance=6" in shown
     assert "fake.features" not in shown
-    lines = [line.split() for line in shown.splitlines() if "fake.word" in line]
+    lines = [line.split() for line in shown.splitlines() if "fake.word ↓" in line]
     assert [line[-6:] for line in lines] == [["↓", "-", "-", "0", "3", "0"]] * 2
+    assert "fake.word: nothing to average: no expected text" in shown
 
 
 def test_score_adds_an_audit_without_making_pictures(run: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import inspect
 from collections.abc import Iterator
 from functools import cache
@@ -98,6 +100,13 @@ def test_files_are_short_and_say_what_they_are_for(name: str) -> None:
     text = modules()[name].read_text(encoding="utf-8")
     assert len(text.splitlines()) < LONGEST_FILE
     assert ast.get_docstring(ast.parse(text)), f"{modules()[name]} has no docstring"
+
+
+@pytest.mark.parametrize("name", [n for n, path in modules().items() if "    >>> " in path.read_text("utf-8")])
+def test_examples_in_docstrings_are_true(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted
+    assert not found.failed
 
 
 def test_nothing_seeds_the_world() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,9 +36,11 @@ def test_a_mean_counts_what_is_behind_it_and_what_is_not() -> None:
 
 
 def test_a_mean_of_nothing_is_absent() -> None:
-    [found] = estimates(red, [point(None, status="skipped")])
-    assert (found.value, found.low, found.high, found.n, found.skipped) == (None, None, None, 0, 1)
-    assert found.note
+    nothing = [point(None, f"p{n}", status="skipped") for n in range(3)]
+    reasons = ["no hand", "too small", "no hand"]
+    [found] = estimates(red, [replace(each, reason=why) for each, why in zip(nothing, reasons, strict=True)])
+    assert (found.value, found.low, found.high, found.n, found.skipped) == (None, None, None, 0, 3)
+    assert found.note == "nothing to average: no hand"
 
 
 def test_a_rate_stays_within_zero_and_one() -> None:
