@@ -54,9 +54,8 @@ def run(config: RunConfig, watch: Watch) -> Outcome:
 
 def load(config: RunConfig) -> Chosen:
     """Suite, generators and audits by name; cheap checks first, so that a slip costs no minutes of loading."""
-    from generators.load import load as load_generator
-
     from audit import suites
+    from generators.load import load as load_generator
 
     choices = choose(config.audits, config.options, known_audits())
     sweep_of(config)
