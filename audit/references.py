@@ -149,13 +149,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _features(model: str, pictures: Iterator[Pixels]) -> tuple[NDArray[np.float32], str]:
-    from audit.features import clip, inception
+    from audit.features import inception, models
 
     images = [torch.from_numpy(np.ascontiguousarray(each.transpose(2, 0, 1))) for each in pictures]
     if model == "inception":
         extractor = inception.load()
         return torch.stack([extractor.features(image) for image in images]).numpy(), extractor.digest
-    loaded = clip.load(model)
+    loaded = models.load(model)
     return loaded.image_features(images).numpy(), loaded.digest
 
 

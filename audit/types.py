@@ -92,7 +92,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Hash of exactly what the generator sees: tags and expectations do not count, correcting one keeps a picture."""
+        """Hash of exactly what the generator sees; correcting a tag or an expectation keeps the picture."""
         seen = {
             "fingerprint": self.fingerprint,
             "name": self.prompt.id,

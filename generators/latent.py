@@ -111,6 +111,7 @@ class LatentGenerator:
     tasks: frozenset[Task] = frozenset({"text2img"})
     knobs = frozenset({"guidance", "steps", "sampler"})
     batch = ROWS
+    samplers = tuple(SAMPLERS)
 
     def __init__(self, name: str, folder: Path, device: torch.device) -> None:
         self.name = name

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline
 
 from generators.api import GeneratorError, Request, Settings
 from generators.latent import WEIGHTS, LatentGenerator
@@ -23,7 +23,7 @@ def folder(tmp_path_factory) -> Path:
     """An untrained model, exported as training exports it."""
     torch.manual_seed(5)
     root = tmp_path_factory.mktemp("model")
-    AutoencoderKL(**CONFIG).save_pretrained(root / "vae")
+    AutoencoderTiny(**CONFIG).save_pretrained(root / "vae")
     export(Model(), root / "vae", root / "ldm")
     return root / "ldm"
 

@@ -11,12 +11,15 @@ from generators.schedule import cosine, trailing
 
 def scheduler() -> DDIMScheduler:
     return DDIMScheduler(
-        beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", timestep_spacing="trailing", clip_sample=False
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
     )
 
 
 def test_cosine_schedule_is_the_one_diffusers_computes():
-    assert torch.allclose(cosine().alpha**2, scheduler().alphas_cumprod.double(), atol=1e-6)
+    assert torch.allclose(cosine().alpha ** 2, scheduler().alphas_cumprod.double(), atol=1e-6)
 
 
 @pytest.mark.parametrize("steps", [1, 4, 10, 25, 30])

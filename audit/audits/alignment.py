@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from audit.api import ScoreBatch, View, audit
-from audit.features import clip
+from audit.features import clip, models
 from audit.types import Score
 
 SCALE = 100.0
@@ -28,7 +28,7 @@ def clip_score(model: str = "studio", pretrained: str = "") -> ScoreBatch:
     with its `pretrained` tag. Scores of different models do not compare. A prompt longer than the model reads is cut
     at its end, and the evidence says so ("truncated"); it is never split or summarised.
     """
-    loaded = clip.load(model, pretrained)
+    loaded = models.load(model, pretrained)
 
     def score(views: Sequence[View]) -> list[Score]:
         spoken = [view for view in views if view.prompt.text.strip()]

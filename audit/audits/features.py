@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from audit.api import ScoreBatch, ScoreOne, View, audit
-from audit.features import clip, inception
+from audit.features import clip, inception, models
 from audit.types import Score
 
 
@@ -22,7 +22,7 @@ from audit.types import Score
 )
 def studio() -> ScoreBatch:
     """Image embedding of the studio feature model, not normalised."""
-    model = clip.load("studio")
+    model = models.load("studio")
 
     def score(views: Sequence[View]) -> list[Score]:
         return [_vector(row, model.digest) for row in clip.image_rows(model, views)]

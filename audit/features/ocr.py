@@ -22,6 +22,9 @@ from generators.api import Pixels
 SHORT_SIDE = 320
 """Pictures whose shorter side is smaller are enlarged to it by the "clean" filter."""
 
+LONGEST_SIDE = 2000
+"""No picture is enlarged beyond it, whatever its shape."""
+
 MIN_CONFIDENCE = 0.5
 """Lines below it are evidence, but do not count as read; rapidocr's own default."""
 
@@ -125,7 +128,7 @@ def in_order(lines: Sequence[Line]) -> list[Line]:
 def _reader(name: str, lines: Callable[[Pixels], Sequence[tuple[Any, str, float]]]) -> Read:
     def read(pixels: Pixels) -> Reading:
         shorter = min(pixels.shape[:2])
-        scale = max(1.0, SHORT_SIDE / shorter)
+        scale = max(1.0, min(SHORT_SIDE / shorter, LONGEST_SIDE / max(pixels.shape[:2])))
         height, width = (round(side * scale) for side in pixels.shape[:2])
         large = pixels if scale == 1 else np.rint(resize(pixels, (height, width), "clean")).astype(np.uint8)
         found = [

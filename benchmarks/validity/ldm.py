@@ -20,7 +20,7 @@ import torch
 
 from audit.api import View
 from audit.audits.tone import saturation
-from audit.features import clip
+from audit.features import models
 from audit.references import load as load_reference
 from audit.statistics.frechet import frechet_interval
 from audit.statistics.kid import kid_interval
@@ -60,7 +60,7 @@ def main() -> None:
 
     texts = [words[0] for words in read_scenes(chosen.data, "held_out").captions[: chosen.prompts]]
     prompts = [str(i) for i in range(len(texts))]
-    model = clip.load("studio")
+    model = models.load("studio")
     reference = load_reference("studio-held-out", model=model.digest)
     wanted = model.text_features(texts)
     shuffled = wanted[np.random.default_rng(0).permutation(len(texts))]

@@ -1,6 +1,6 @@
 import pytest
 
-from audit.features import clip
+from audit.features import models
 from tests.audits.toys import save_clip
 
 
@@ -13,8 +13,8 @@ def toy_clip(tmp_path_factory):
 def studio(monkeypatch, toy_clip):
     """The toy model stands where the shipped one would."""
     weights = toy_clip / "open_clip_model.safetensors"
-    monkeypatch.setattr("audit.features.clip.require", lambda name: weights)
+    monkeypatch.setattr("audit.features.models.require", lambda name: weights)
     monkeypatch.setattr("audit.audits.distribution.require", lambda name: weights)
-    clip._load.cache_clear()
-    yield clip.load("studio")
-    clip._load.cache_clear()
+    models._load.cache_clear()
+    yield models.load("studio")
+    models._load.cache_clear()

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from audit.features import clip as module
-from audit.features.clip import Clip, Preprocess, image_rows, load
+from audit.features import models as module
+from audit.features.clip import Clip, Preprocess, image_rows
+from audit.features.models import load
 from audit.features.studio import StudioClip
 from audit.weights import MissingWeightsError
 from tests.audits.toys import MODEL, noise, plain, save_clip, view

@@ -1,0 +1,116 @@
+"""Pieces of training: data, tokens, checkpoints, losses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from generators.train.autoencoder import reconstruction_loss, to_signal, unit_loss
+from generators.train.checkpoint import Average, restore, save
+from generators.train.clip import batch_rows
+from generators.train.data import halve
+from generators.train.ldm import Latents, Model, batch_of, loss_of
+from generators.train.tokenizer import CONTEXT, byte_tokenizer
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_halving_takes_the_rounded_mean_of_each_block():
+    image = np.zeros((2, 4, 3), dtype=np.uint8)
+    image[:, 2:] = np.array([[0, 255], [255, 0]], dtype=np.uint8)[..., None]
+    assert halve(image)[0, :, 0].tolist() == [0, 128]
+
+
+def test_the_tokenizer_spells_every_letter():
+    ids = byte_tokenizer()('says "OPEN"')["input_ids"]
+    assert byte_tokenizer().convert_ids_to_tokens(ids)[1:-1] == [*"say", "s</w>", '"</w>', *"ope", "n</w>", '"</w>']
+
+
+def test_the_end_token_has_the_highest_id_because_pooling_relies_on_it():
+    ids = byte_tokenizer()("ÿ ~ ü")["input_ids"]
+    assert max(ids) == ids[-1] == len(byte_tokenizer()) - 1
+
+
+def test_to_signal_spans_minus_one_to_one():
+    signal = to_signal(np.array([[[[0, 255, 0]]]], dtype=np.uint8))
+    assert signal.flatten().tolist() == [-1, 1, -1]
+
+
+def test_a_sharp_picture_costs_less_than_a_blurred_one_of_the_same_mean_error():
+    wanted = torch.zeros(1, 3, 8, 8)
+    flat, checkered = wanted + 0.1, wanted + 0.1 * torch.where(torch.arange(8) % 2 == 0, 1.0, -1.0)
+    assert reconstruction_loss(flat, wanted) < reconstruction_loss(checkered, wanted)
+
+
+def test_unit_loss_is_least_for_unit_latents():
+    latent = torch.randn(64, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert unit_loss(latent) < 0.01 < unit_loss(2 * latent) < unit_loss(2 * latent + 3)
+
+
+def test_checkpoints_come_back_as_they_were(tmp_path):
+    state = {"weight": torch.arange(3.0), "step": 7, "losses": [[1, 0.5]]}
+    save(tmp_path / "deep" / "state.pt", state)
+    back = restore(tmp_path / "deep" / "state.pt")
+    assert back is not None
+    assert back["step"] == 7
+    assert torch.equal(back["weight"], state["weight"])
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["state.pt"]
+    assert restore(tmp_path / "nowhere.pt") is None
+
+
+def test_swapping_averages_twice_comes_back():
+    weight = nn.Parameter(torch.zeros(3))
+    average = Average([weight], 0.9)
+    with torch.no_grad():
+        weight += 1
+    average.update()
+    average.swap()
+    assert 0 < weight[0].item() < 1
+    average.swap()
+    assert weight.tolist() == [1, 1, 1]
+
+
+def latents() -> Latents:
+    generator = torch.Generator().manual_seed(1)
+    tokens = torch.randint(0, 512, (4, 2, CONTEXT), generator=generator)
+    clean = torch.randn(4, 4, 1, 1, generator=generator).expand(4, 4, 16, 16).contiguous()
+    return Latents(clean, tokens, torch.full((CONTEXT,), 513))
+
+
+def test_a_batch_depends_on_its_step_alone():
+    first, again, other = (batch_of(latents(), step, 8) for step in (5, 5, 6))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[1], other[1])
+
+
+def test_every_batch_sees_all_noise_levels():
+    timestep = batch_of(latents(), 3, 10)[2]
+    assert (timestep // 100).tolist() == list(range(10))
+
+
+def test_some_captions_are_dropped_and_most_are_not():
+    empty = latents().empty
+    dropped = [(batch_of(latents(), step, 50)[3] == empty).all(dim=1).float().mean().item() for step in range(20)]
+    assert 0.05 < np.mean(dropped) < 0.16  # 1,000 draws at 0.1: four standard errors are 0.04
+
+
+def test_the_loss_falls_on_flat_latents():
+    torch.manual_seed(0)
+    model = Model()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    held = batch_of(latents(), 999, 16)
+    before = loss_of(model, *held).mean().item()
+    for step in range(12):
+        loss = loss_of(model, *batch_of(latents(), step, 8)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss_of(model, *held).mean().item() < 0.7 * before
+
+
+def test_most_contrastive_batches_hold_one_family():
+    families = np.array(["hands", "signs"] * 50)
+    alone = [len(set(families[batch_rows(families, step, 16)])) == 1 for step in range(200)]
+    assert 0.55 < np.mean(alone) < 0.85  # 200 draws at 0.7: four standard errors are 0.13
