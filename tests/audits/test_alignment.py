@@ -32,7 +32,7 @@ def tokenize(texts):
 @pytest.fixture
 def palette(monkeypatch):
     model = Clip("palette", "0" * 64, Palette(), Preprocess(8, (0, 0, 0), (1, 1, 1), "squash", "clean"), tokenize)
-    monkeypatch.setattr(alignment.clip, "load", lambda *_: model)
+    monkeypatch.setattr(alignment.models, "load", lambda *_: model)
     return model
 
 
