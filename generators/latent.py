@@ -134,9 +134,9 @@ class LatentGenerator:
         return Networks.load(self.folder, self.device)
 
     def fingerprint(self) -> str:
-        """Hash over every file of the folder but its card, the loop's version and the precision."""
+        """Hash over the pipeline's own files (not its card), the loop's version and the precision."""
         digest = hashlib.sha256(json.dumps({"loop": 1, "dtype": "float32"}).encode())
-        for path in sorted(self.folder.rglob("*")):
+        for path in [self.folder / "model_index.json", *sorted(self.folder.glob("*/*"))]:
             if path.suffix in {".json", ".safetensors", ".txt"}:
                 digest.update(path.relative_to(self.folder).as_posix().encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()[:16]

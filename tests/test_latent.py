@@ -85,7 +85,9 @@ def test_fingerprint_follows_the_weights(folder, tmp_path):
 
 
 def test_the_shipped_model_is_an_ordinary_diffusers_folder_of_safetensors():
-    pipeline = StableDiffusionPipeline.from_pretrained(str(WEIGHTS / "ldm"), torch_dtype=torch.float32, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        str(WEIGHTS / "ldm"), torch_dtype=torch.float32, safety_checker=None
+    )
     assert pipeline.unet.config.sample_size == 16
     assert not [path for path in WEIGHTS.rglob("*") if path.suffix in {".bin", ".pt", ".pkl", ".ckpt"}]
     assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) <= 60e6

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Tensors, numbers and strings only."""
+    """Tensors, numbers and strings only: a state that could not be read back is an error now, not at the next start."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".part")
     torch.save(state, aside)
+    torch.load(aside, map_location="cpu", weights_only=True, mmap=True)
     os.replace(aside, path)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def train(data: Path, out: Path, work: Path, *, minutes: float, batch: int, rate
     while (spent := time.monotonic() - begin) < minutes * 60:
         progress = spent / (minutes * 60)
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + np.cos(np.pi * progress))
+            group["lr"] = rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * progress))
         rows = batch_rows(families, step, batch)
         rng = np.random.default_rng([5, step])
         images = jitter(to_signal(scenes.images[rows]), rng)
@@ -89,7 +90,7 @@ def train(data: Path, out: Path, work: Path, *, minutes: float, batch: int, rate
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         with torch.no_grad():
-            model.logit_scale.clamp_(0, np.log(100))
+            model.logit_scale.clamp_(0, math.log(100))
         step += 1
         if step % 25 == 0:
             losses.append([step, round(loss.item(), 4)])
@@ -132,7 +133,7 @@ def retrieval(model: Any, scenes: Scenes) -> dict[str, float]:
     families = np.array(scenes.families)
     groups = {
         "all": np.arange(len(scenes)),
-        **{name: np.flatnonzero(families == name) for name in sorted(set(families))},
+        **{name: np.flatnonzero(families == name) for name in sorted(set(scenes.families))},
     }
     return {name: round(_top_one(images[rows], texts[rows]), 4) for name, rows in groups.items()}
 

@@ -194,6 +194,7 @@ def export(model: Model, autoencoder: Path, folder: Path) -> None:
         beta_schedule="squaredcos_cap_v2",
         prediction_type=PREDICTION,
         timestep_spacing="trailing",
+        steps_offset=1,
         clip_sample=False,
     )
     pipeline = StableDiffusionPipeline(

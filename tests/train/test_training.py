@@ -60,6 +60,13 @@ def test_checkpoints_come_back_as_they_were(tmp_path):
     assert restore(tmp_path / "nowhere.pt") is None
 
 
+def test_a_state_that_could_not_be_read_back_is_refused_and_the_last_one_stays(tmp_path):
+    save(tmp_path / "state.pt", {"step": 1})
+    with pytest.raises(Exception, match="scalar"):
+        save(tmp_path / "state.pt", {"rate": np.float64(0.5)})
+    assert restore(tmp_path / "state.pt") == {"step": 1}
+
+
 def test_swapping_averages_twice_comes_back():
     weight = nn.Parameter(torch.zeros(3))
     average = Average([weight], 0.9)
