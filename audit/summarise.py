@@ -114,7 +114,7 @@ def _estimate(audit: Audit, cell: Sequence[Point], interval: Callable[[Sequence[
         failed=statuses["failed"],
         prompts=len(per_prompt),
         replicates=max(per_prompt.values(), default=0),
-        note=": ".join(filter(None, [found.note, *why])),
+        note=": ".join(dict.fromkeys(filter(None, [found.note, *why]))),
     )
 
 
