@@ -84,6 +84,11 @@ def test_fingerprint_follows_the_weights(folder, tmp_path):
     assert LatentGenerator.load(f"ldm@{copy}").fingerprint() != LatentGenerator.load(f"ldm@{folder}").fingerprint()
 
 
+def test_an_exported_folder_names_no_place_on_the_machine(folder):
+    told = [path for path in folder.rglob("*.json") if str(folder.parent) in path.read_text(encoding="utf-8")]
+    assert not told
+
+
 def test_the_shipped_model_is_an_ordinary_diffusers_folder_of_safetensors():
     pipeline = StableDiffusionPipeline.from_pretrained(
         str(WEIGHTS / "ldm"), torch_dtype=torch.float32, safety_checker=None

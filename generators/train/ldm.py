@@ -208,6 +208,10 @@ def export(model: Model, autoencoder: Path, folder: Path) -> None:
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
+    config = folder / "vae" / "config.json"
+    # where it was read from is nobody's business, and the class works its block widths out for itself
+    kept = {k: v for k, v in json.loads(config.read_text()).items() if k not in {"_name_or_path", "block_out_channels"}}
+    config.write_text(json.dumps(kept, indent=2) + "\n")
 
 
 def main() -> None:
