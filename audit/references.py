@@ -124,11 +124,11 @@ def load(name: str, *, model: str) -> Reference:
 def held_out(folder: Path, limit: int) -> Iterator[Pixels]:
     """The first `limit` held-out pictures of a studio dataset, at 64 pixels (the mean of each 2 x 2 block)."""
     from generators.studio.dataset import load as tables
-    from generators.train.data import halve
+    from generators.studio.drawing import halved
 
     pictures = (raw for table in tables(folder, "held_out", columns=["image"]) for raw in table["image"].to_pylist())
     for raw in islice(pictures, limit):
-        yield halve(decode(raw))
+        yield halved(decode(raw))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.train.checkpoint import Average, restore, save
+from generators.train.checkpoint import Average, resume, save, snapshot
 from generators.train.data import read_scenes
 
 WIDTH = 32
@@ -63,13 +63,7 @@ def train(data: Path, out: Path, *, minutes: float, batch: int, rate: float) -> 
     model = AutoencoderTiny(**CONFIG).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4, betas=(0.9, 0.95), fused=True)
     average = Average(model.parameters(), 0.999)
-    state = restore(out / "state.pt")
-    step, spent, losses = 0, 0.0, []
-    if state:
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.load(state["average"])
-        step, spent, losses = state["step"], state["seconds"], state["losses"]
+    step, spent, losses = resume(out / "state.pt", model, optimiser, average)
     begin, saved = time.monotonic() - spent, time.monotonic()
     while (spent := time.monotonic() - begin) < minutes * 60:
         progress = spent / (minutes * 60)
@@ -93,22 +87,15 @@ def train(data: Path, out: Path, *, minutes: float, batch: int, rate: float) -> 
                 flush=True,
             )
         if time.monotonic() - saved > 120:
-            save(out / "state.pt", _state(model, optimiser, average, step, spent, losses))
+            save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
             saved = time.monotonic()
-    save(out / "state.pt", _state(model, optimiser, average, step, spent, losses))
+    save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
     average.swap()
     model.save_pretrained(out / "vae", safe_serialization=True)
     facts = {"steps": step, "batch": batch, "minutes": round(spent / 60, 1), "losses": losses}
     facts["held_out"] = report(model, read_scenes(data, "held_out").images[:512])
     print(facts["held_out"], flush=True)
     (out / "training.json").write_text(json.dumps(facts))
-
-
-def _state(
-    model: Any, optimiser: Any, average: Average, step: int, seconds: float, losses: list[Any]
-) -> dict[str, Any]:
-    parts = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average.state()}
-    return {**parts, "step": step, "seconds": seconds, "losses": losses}
 
 
 @torch.inference_mode()

@@ -28,6 +28,28 @@ def restore(path: Path) -> dict[str, Any] | None:
     return state
 
 
+def snapshot(
+    model: nn.Module, optimiser: Any, average: Average | None, *, step: int, seconds: float, losses: list[Any]
+) -> dict[str, Any]:
+    """All that training needs to go on: see `resume`."""
+    parts = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    if average is not None:
+        parts["average"] = average.state()
+    return {**parts, "step": step, "seconds": seconds, "losses": losses}
+
+
+def resume(path: Path, model: nn.Module, optimiser: Any, average: Average | None) -> tuple[int, float, list[Any]]:
+    """Put the last snapshot back into what is trained; step, seconds and losses so far, or 0, 0 and none."""
+    state = restore(path)
+    if state is None:
+        return 0, 0.0, []
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    if average is not None:
+        average.load(state["average"])
+    return state["step"], state["seconds"], state["losses"]
+
+
 class Average:
     """Exponential moving average of parameters; its decay warms up as (1 + n) / (10 + n)."""
 

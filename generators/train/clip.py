@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.train.autoencoder import to_signal
-from generators.train.checkpoint import restore, save
+from generators.train.checkpoint import resume, save, snapshot
 from generators.train.data import Scenes, read_scenes
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
@@ -68,12 +68,7 @@ def train(data: Path, out: Path, work: Path, *, minutes: float, batch: int, rate
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
     criterion = open_clip.ClipLoss()
-    step, spent, losses = 0, 0.0, []
-    state = restore(work / "state.pt")
-    if state:
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent, losses = state["step"], state["seconds"], state["losses"]
+    step, spent, losses = resume(work / "state.pt", model, optimiser, None)
     begin, saved = time.monotonic() - spent, time.monotonic()
     model.train()
     while (spent := time.monotonic() - begin) < minutes * 60:
@@ -96,19 +91,14 @@ def train(data: Path, out: Path, work: Path, *, minutes: float, batch: int, rate
             losses.append([step, round(loss.item(), 4)])
             print(f"step {step} {spent / 60:.1f} min loss {loss.item():.3f} {step * batch / spent:.0f}/s", flush=True)
         if time.monotonic() - saved > 120:
-            save(work / "state.pt", _state(model, optimiser, step, spent, losses))
+            save(work / "state.pt", snapshot(model, optimiser, None, step=step, seconds=spent, losses=losses))
             saved = time.monotonic()
-    save(work / "state.pt", _state(model, optimiser, step, spent, losses))
+    save(work / "state.pt", snapshot(model, optimiser, None, step=step, seconds=spent, losses=losses))
     export(model.eval(), out)
     facts = {"steps": step, "batch": batch, "minutes": round(spent / 60, 1), "scenes": len(scenes), "losses": losses}
     facts["held_out"] = retrieval(model, read_scenes(data, "held_out"))
     (out / "training.json").write_text(json.dumps(facts))
     print(facts["held_out"])
-
-
-def _state(model: Any, optimiser: Any, step: int, seconds: float, losses: list[Any]) -> dict[str, Any]:
-    parts = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-    return {**parts, "step": step, "seconds": seconds, "losses": losses}
 
 
 def export(model: nn.Module, folder: Path) -> None:

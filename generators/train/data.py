@@ -32,6 +32,7 @@ class Scenes:
 def read_scenes(folder: Path, split: str, *, limit: int | None = None) -> Scenes:
     """Every scene of a split ("train" or "held_out"), box-halved from 128 to 64 pixels; cached beside the shards."""
     from generators.studio.dataset import load
+    from generators.studio.drawing import halved
 
     cache = folder / f"{split}-64{'' if limit is None else f'-{limit}'}.npz"
     if cache.is_file():
@@ -41,7 +42,7 @@ def read_scenes(folder: Path, split: str, *, limit: int | None = None) -> Scenes
     images, captions_, families, seeds = [], [], [], []
     for table in load(folder, split, columns=["seed", "family", "caption", "image", "annotations"]):
         for row in table.to_pylist():
-            images.append(halve(np.asarray(Image.open(io.BytesIO(row["image"])).convert("RGB"))))
+            images.append(halved(np.asarray(Image.open(io.BytesIO(row["image"])).convert("RGB"))))
             captions_.append(
                 wordings(row["family"], row["caption"], json.loads(row["annotations"])["asked"], row["seed"])
             )
@@ -55,14 +56,6 @@ def read_scenes(folder: Path, split: str, *, limit: int | None = None) -> Scenes
         cache, images=scenes.images, captions=json.dumps(scenes.captions), families=scenes.families, seeds=scenes.seeds
     )
     return scenes
-
-
-def halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(2h, 2w, 3) to (h, w, 3): the mean of each 2 x 2 block, rounded."""
-    height, width, channels = image.shape
-    blocks = image.reshape(height // 2, 2, width // 2, 2, channels).astype(np.uint16)
-    halved: NDArray[np.uint8] = ((blocks.sum(axis=(1, 3)) + 2) // 4).astype(np.uint8)
-    return halved
 
 
 def wordings(family: str, recorded: str, asked: dict[str, Any], seed: int) -> tuple[str, ...]:

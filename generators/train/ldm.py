@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from generators.schedule import TRAIN_STEPS, cosine
 from generators.train.autoencoder import to_signal
-from generators.train.checkpoint import Average, restore, save
+from generators.train.checkpoint import Average, resume, save, snapshot
 from generators.train.data import read_scenes
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
@@ -136,13 +136,7 @@ def train(data: Path, autoencoder: Path, out: Path, *, minutes: float, batch: in
     model = Model()
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     average = Average(model.parameters(), 0.9995)
-    step, spent, losses = 0, 0.0, []
-    state = restore(out / "state.pt")
-    if state:
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.load(state["average"])
-        step, spent, losses = state["step"], state["seconds"], state["losses"]
+    step, spent, losses = resume(out / "state.pt", model, optimiser, average)
     begin, saved, recent = time.monotonic() - spent, time.monotonic(), []
     while (spent := time.monotonic() - begin) < minutes * 60:
         progress = spent / (minutes * 60)
@@ -167,20 +161,13 @@ def train(data: Path, autoencoder: Path, out: Path, *, minutes: float, batch: in
             export(model, autoencoder, out / "early")
             average.swap()
         if time.monotonic() - saved > 180:
-            save(out / "state.pt", _state(model, optimiser, average, step, spent, losses))
+            save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
             saved = time.monotonic()
-    save(out / "state.pt", _state(model, optimiser, average, step, spent, losses))
+    save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
     average.swap()
     export(model, autoencoder, out / "folder")
     facts = {"steps": step, "batch": batch, "minutes": round(spent / 60, 1), "scenes": len(latents), "losses": losses}
     (out / "training.json").write_text(json.dumps(facts))
-
-
-def _state(
-    model: Model, optimiser: Any, average: Average, step: int, seconds: float, losses: list[Any]
-) -> dict[str, Any]:
-    parts = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average.state()}
-    return {**parts, "step": step, "seconds": seconds, "losses": losses}
 
 
 def export(model: Model, autoencoder: Path, folder: Path) -> None:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from generators.studio.drawing import halved
 from generators.train.autoencoder import reconstruction_loss, to_signal, unit_loss
-from generators.train.checkpoint import Average, restore, save
+from generators.train.checkpoint import Average, restore, resume, save, snapshot
 from generators.train.clip import batch_rows
-from generators.train.data import halve
 from generators.train.ldm import Latents, Model, batch_of, loss_of
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_halving_takes_the_rounded_mean_of_each_block():
     image = np.zeros((2, 4, 3), dtype=np.uint8)
     image[:, 2:] = np.array([[0, 255], [255, 0]], dtype=np.uint8)[..., None]
-    assert halve(image)[0, :, 0].tolist() == [0, 128]
+    assert halved(image)[0, :, 0].tolist() == [0, 128]
 
 
 def test_the_tokenizer_spells_every_letter():
@@ -65,6 +65,25 @@ def test_a_state_that_could_not_be_read_back_is_refused_and_the_last_one_stays(t
     with pytest.raises(Exception, match="scalar"):
         save(tmp_path / "state.pt", {"rate": np.float64(0.5)})
     assert restore(tmp_path / "state.pt") == {"step": 1}
+
+
+def test_training_goes_on_from_its_snapshot(tmp_path):
+    def parts():
+        model = nn.Linear(2, 1)
+        return model, torch.optim.AdamW(model.parameters(), lr=0.1), Average(model.parameters(), 0.9)
+
+    model, optimiser, average = parts()
+    model(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    average.update()
+    save(tmp_path / "state.pt", snapshot(model, optimiser, average, step=3, seconds=1.5, losses=[[1, 0.5]]))
+    other, its_optimiser, its_average = parts()
+    assert resume(tmp_path / "nowhere.pt", other, its_optimiser, its_average) == (0, 0.0, [])
+    assert resume(tmp_path / "state.pt", other, its_optimiser, its_average) == (3, 1.5, [[1, 0.5]])
+    assert torch.equal(other.weight, model.weight)
+    assert torch.equal(its_average.shadow[0], average.shadow[0])
+    assert its_average.updates == 1
+    assert its_optimiser.state_dict()["state"][0]["step"] == 1
 
 
 def test_swapping_averages_twice_comes_back():
