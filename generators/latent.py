@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from generators.api import GeneratorError, Pixels, Refusal, Request, Settings, Task
 from generators.guidance import Denoise, guided
+from generators.quiet import without_loading_bars
 from generators.rng import initial_noise
 from generators.samplers import SAMPLERS
 from generators.schedule import Schedule, trailing
@@ -25,6 +26,8 @@ from generators.schedule import Schedule, trailing
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_STEPS, DEFAULT_GUIDANCE, DEFAULT_SAMPLER = 25, 3.0, "ddim"
 ROWS = 16  # pictures a batch; short batches are padded to it, so that no picture depends on its company
+
+KEPT_TEXTS = 1000  # about 40 MB of text states
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Networks:
     text_encoder: Any
     unet: Any
     scheduler: Any
+    _states: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> Networks:
@@ -48,17 +52,18 @@ class Networks:
                 f"{folder}: no model_index.json; expected a diffusers folder with unet, vae, text_encoder"
             )
         options = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
-        return cls(
-            autoencoder=AutoencoderTiny.from_pretrained(folder / "vae", **options).to(device).eval(),
-            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-            text_encoder=CLIPTextModel.from_pretrained(
-                folder / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
+        with without_loading_bars():
+            return cls(
+                autoencoder=AutoencoderTiny.from_pretrained(folder / "vae", **options).to(device).eval(),
+                tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+                text_encoder=CLIPTextModel.from_pretrained(
+                    folder / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
+                )
+                .to(device)
+                .eval(),
+                unet=UNet2DConditionModel.from_pretrained(folder / "unet", **options).to(device).eval(),
+                scheduler=DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
             )
-            .to(device)
-            .eval(),
-            unet=UNet2DConditionModel.from_pretrained(folder / "unet", **options).to(device).eval(),
-            scheduler=DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-        )
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -73,16 +78,22 @@ class Networks:
         return self.unet.config.in_channels, size, size
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """(n, context, width): the encoder's last hidden state, one vector a token."""
-        tokens = self.tokenizer(
-            list(texts),
-            padding="max_length",
-            truncation=True,
-            max_length=self.tokenizer.model_max_length,
-            return_tensors="pt",
-        )
-        states: Tensor = self.text_encoder(tokens.input_ids.to(self.text_encoder.device)).last_hidden_state
-        return states
+        """(n, context, width): the encoder's last hidden state, one vector a token; each distinct text is encoded once.
+
+        Each goes through alone, so that no text's states depend on its company.
+        """
+        if len(self._states) > KEPT_TEXTS:
+            self._states.clear()
+        for text in set(texts) - self._states.keys():
+            tokens = self.tokenizer(
+                [text],
+                padding="max_length",
+                truncation=True,
+                max_length=self.tokenizer.model_max_length,
+                return_tensors="pt",
+            )
+            [self._states[text]] = self.text_encoder(tokens.input_ids.to(self.text_encoder.device)).last_hidden_state
+        return torch.stack([self._states[text] for text in texts])
 
     def denoiser(self, text: Tensor) -> Denoise:
         """The clean latent the U-Net believes in, given text states (B, context, width).

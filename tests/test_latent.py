@@ -63,6 +63,16 @@ def test_seed_and_text_both_matter(folder):
     assert not np.array_equal(base, other_text)
 
 
+def test_each_distinct_text_is_encoded_once(folder, monkeypatch):
+    generator = LatentGenerator.load(f"ldm@{folder}", device="cpu")
+    inner, seen = generator.networks.text_encoder.forward, []
+    monkeypatch.setattr(generator.networks.text_encoder, "forward", lambda ids: seen.append(len(ids)) or inner(ids))
+    for guidance in (1.0, 2.0):
+        requests = [asked(text, seed=seed, guidance=guidance) for text in ("a hand", "a mug") for seed in range(3)]
+        assert len(list(generator.generate(requests))) == 6
+    assert seen == [1, 1, 1]  # two texts and the empty one
+
+
 def test_unknown_sampler_names_the_known_ones(folder):
     with pytest.raises(GeneratorError, match="known: ddim"):
         draw(folder, asked(sampler="dimm"))

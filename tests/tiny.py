@@ -6,7 +6,6 @@ random state, so a folder built twice holds the same weights.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,27 +33,14 @@ from transformers import (
     T5Tokenizer,
 )
 
-START, END = "<|startoftext|>", "<|endoftext|>"
+from generators.train.tokenizer import byte_tokenizer
+
 SEED = 20
 
 
-def byte_letters() -> list[str]:
-    """The 256 printable stand-ins for bytes of GPT-2's byte-level encoding, in its own order."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    hidden = [byte for byte in range(256) if byte not in printable]
-    return [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(hidden))]
-
-
 def tokenizer(folder: Path) -> CLIPTokenizer:
-    """A CLIP tokenizer that knows single bytes only (no merges), written to `folder` and read back."""
-    letters = byte_letters()
-    vocabulary = [*letters, *(letter + "</w>" for letter in letters), START, END]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(vocabulary)}), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
-    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "bos_token": START, "eos_token": END}
-    config |= {"unk_token": END, "pad_token": END}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    """A CLIP tokenizer that knows single bytes only, written to `folder` and read back."""
+    byte_tokenizer(77).save_pretrained(folder)
     return CLIPTokenizer.from_pretrained(folder)
 
 

@@ -13,6 +13,7 @@ import torch
 
 from generators.adapters.options import near
 from generators.api import GeneratorError
+from generators.quiet import without_loading_bars
 
 SAMPLERS = {
     "ddim": "DDIMScheduler",
@@ -78,7 +79,8 @@ def load_pipeline(
     if "safety_checker" in parts and not with_safety:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
-        return pipeline_class(class_name).from_pretrained(str(folder), local_files_only=True, **options)
+        with without_loading_bars():
+            return pipeline_class(class_name).from_pretrained(str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, AttributeError, KeyError, TypeError) as error:
         hint = "" if class_name else "; if its class is not known for text2img, name it: ?class=StableDiffusionPipeline"
         raise GeneratorError(f"diffusers: {str(folder)!r} cannot be loaded: {error}{hint}") from error

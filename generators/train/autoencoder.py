@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.train.checkpoint import Average, resume, save, snapshot
+from generators.train.checkpoint import Average
 from generators.train.data import read_scenes
+from generators.train.loop import Recipe, recipe_arguments, train_for
 
 WIDTH = 32
 CONFIG: dict[str, Any] = {
@@ -54,45 +54,26 @@ def to_signal(images: NDArray[np.uint8]) -> Tensor:
     return signal.contiguous(memory_format=torch.channels_last)
 
 
-def train(data: Path, out: Path, *, minutes: float, batch: int, rate: float) -> None:
-    """Train for so many minutes in all, resumed time included; the rate falls to zero; then save."""
+def train(data: Path, out: Path, recipe: Recipe) -> None:
+    """Train, then save `out/vae` and the facts beside it."""
     from diffusers import AutoencoderTiny
 
     images = read_scenes(data, "train").images
     torch.manual_seed(0)
-    model = AutoencoderTiny(**CONFIG).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4, betas=(0.9, 0.95), fused=True)
-    average = Average(model.parameters(), 0.999)
-    step, spent, losses = resume(out / "state.pt", model, optimiser, average)
-    begin, saved = time.monotonic() - spent, time.monotonic()
-    while (spent := time.monotonic() - begin) < minutes * 60:
-        progress = spent / (minutes * 60)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 200) * min(1.0, (1 - progress) / 0.4)
-        rows = np.random.default_rng([1, step]).integers(0, len(images), batch)
+    fresh = AutoencoderTiny(**CONFIG) if recipe.start is None else AutoencoderTiny.from_pretrained(recipe.start)
+    model = fresh.float().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4, betas=(0.9, 0.95), fused=True)
+
+    def loss(step: int) -> Tensor:
+        rows = np.random.default_rng([1, step]).integers(0, len(images), recipe.batch)
         wanted = to_signal(images[rows])
-        latent = model.encoder(wanted)
-        made = model.decoder(latent + NOISE * torch.randn_like(latent))
-        loss = reconstruction_loss(made, wanted) + UNIT_WEIGHT * unit_loss(latent)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update()
-        step += 1
-        if step % 50 == 0:
-            losses.append([step, round(loss.item(), 5)])
-            print(
-                f"step {step} {spent / 60:.1f} min loss {loss.item():.4f} {step * batch / spent:.0f} images/s",
-                flush=True,
-            )
-        if time.monotonic() - saved > 120:
-            save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
-            saved = time.monotonic()
-    save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
-    average.swap()
+        with recipe.forward():
+            latent = model.encoder(wanted).float()
+            made = model.decoder(latent + NOISE * torch.randn_like(latent)).float()
+        return reconstruction_loss(made, wanted) + UNIT_WEIGHT * unit_loss(latent)
+
+    facts = train_for(recipe, model, optimiser, Average(model.parameters(), 0.999), state=out / "state.pt", loss=loss)
     model.save_pretrained(out / "vae", safe_serialization=True)
-    facts = {"steps": step, "batch": batch, "minutes": round(spent / 60, 1), "losses": losses}
     facts["held_out"] = report(model, read_scenes(data, "held_out").images[:512])
     print(facts["held_out"], flush=True)
     (out / "training.json").write_text(json.dumps(facts))
@@ -115,13 +96,9 @@ def report(model: Any, images: NDArray[np.uint8]) -> dict[str, Any]:
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    chosen = parser.parse_args()
-    train(chosen.data, chosen.out, minutes=chosen.minutes, batch=chosen.batch, rate=chosen.rate)
+    recipe_arguments(parser, minutes=20, batch=16, rate=2e-3)
+    chosen = vars(parser.parse_args())
+    train(chosen.pop("data"), chosen.pop("out"), Recipe(**chosen))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.train.autoencoder import to_signal
-from generators.train.checkpoint import resume, save, snapshot
 from generators.train.data import Scenes, read_scenes
+from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
 CONFIG: dict[str, Any] = {
@@ -28,6 +27,7 @@ CONFIG: dict[str, Any] = {
     "text_cfg": {"context_length": CONTEXT, "vocab_size": 514, "width": 128, "heads": 4, "layers": 3},
 }
 PREPROCESS = {"size": 64, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic"}
+WEIGHTS = "open_clip_model.safetensors"
 SAME_FAMILY = 0.7  # share of batches whose scenes are all of one family: there the details must tell them apart
 
 
@@ -55,47 +55,38 @@ def tokens_of(scenes: Scenes) -> Tensor:
     return ids.view(len(scenes), -1, CONTEXT)
 
 
-def train(data: Path, out: Path, work: Path, *, minutes: float, batch: int, rate: float) -> None:
-    """Train for so many minutes in all, resumed time included; save in open_clip's format; print held-out retrieval."""
+def train(data: Path, out: Path, recipe: Recipe) -> None:
+    """Train, save in open_clip's format, print held-out retrieval; the state lies under `data/studio_clip`."""
     import open_clip
+    from safetensors.torch import load_file
 
     scenes = read_scenes(data, "train")
     families, tokens = np.array(scenes.families), tokens_of(scenes)
     torch.manual_seed(0)
     model = open_clip.CLIP(**CONFIG)
+    if recipe.start is not None:
+        model.load_state_dict(load_file(recipe.start / WEIGHTS))
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
+    optimiser = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98), fused=True)
     criterion = open_clip.ClipLoss()
-    step, spent, losses = resume(work / "state.pt", model, optimiser, None)
-    begin, saved = time.monotonic() - spent, time.monotonic()
-    model.train()
-    while (spent := time.monotonic() - begin) < minutes * 60:
-        progress = spent / (minutes * 60)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * progress))
-        rows = batch_rows(families, step, batch)
+
+    def loss(step: int) -> Tensor:
+        rows = batch_rows(families, step, recipe.batch)
         rng = np.random.default_rng([5, step])
         images = jitter(to_signal(scenes.images[rows]), rng)
-        texts = tokens[rows, torch.from_numpy(rng.integers(0, tokens.shape[1], batch))]
-        loss = criterion(*model(images, texts)[:3])
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        texts = tokens[rows, torch.from_numpy(rng.integers(0, tokens.shape[1], recipe.batch))]
         with torch.no_grad():
             model.logit_scale.clamp_(0, math.log(100))
-        step += 1
-        if step % 25 == 0:
-            losses.append([step, round(loss.item(), 4)])
-            print(f"step {step} {spent / 60:.1f} min loss {loss.item():.3f} {step * batch / spent:.0f}/s", flush=True)
-        if time.monotonic() - saved > 120:
-            save(work / "state.pt", snapshot(model, optimiser, None, step=step, seconds=spent, losses=losses))
-            saved = time.monotonic()
-    save(work / "state.pt", snapshot(model, optimiser, None, step=step, seconds=spent, losses=losses))
-    export(model.eval(), out)
-    facts = {"steps": step, "batch": batch, "minutes": round(spent / 60, 1), "scenes": len(scenes), "losses": losses}
+        with recipe.forward():
+            pictures, words, scale = model(images, texts)[:3]
+        error: Tensor = criterion(pictures.float(), words.float(), scale)
+        return error
+
+    facts = train_for(recipe, model, optimiser, None, state=data / "studio_clip" / "state.pt", loss=loss)
+    export(model, out)
+    facts["scenes"] = len(scenes)
     facts["held_out"] = retrieval(model, read_scenes(data, "held_out"))
     (out / "training.json").write_text(json.dumps(facts))
     print(facts["held_out"])
@@ -109,7 +100,7 @@ def export(model: nn.Module, folder: Path) -> None:
     config = {"model_cfg": CONFIG, "preprocess_cfg": PREPROCESS}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2))
     state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
-    save_file({name: value.contiguous() for name, value in state.items()}, folder / "open_clip_model.safetensors")
+    save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
     byte_tokenizer().save_pretrained(folder)
 
 
@@ -137,14 +128,9 @@ def _top_one(images: Tensor, texts: Tensor) -> float:
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    chosen = parser.parse_args()
-    work = chosen.data / "studio_clip"
-    train(chosen.data, chosen.out, work, minutes=chosen.minutes, batch=chosen.batch, rate=chosen.rate)
+    recipe_arguments(parser, minutes=20, batch=128, rate=1e-3)
+    chosen = vars(parser.parse_args())
+    train(chosen.pop("data"), chosen.pop("out"), Recipe(**chosen, cooling=1.0))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 
 from generators.schedule import TRAIN_STEPS, cosine
 from generators.train.autoencoder import to_signal
-from generators.train.checkpoint import Average, resume, save, snapshot
+from generators.train.checkpoint import Average
 from generators.train.data import read_scenes
+from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
 TEXT: dict[str, Any] = {
@@ -38,9 +38,9 @@ UNET: dict[str, Any] = {
     "sample_size": 16,
     "in_channels": 4,
     "out_channels": 4,
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "block_out_channels": (96, 128, 192),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "block_out_channels": (64, 128, 256),
     "layers_per_block": 1,
     "cross_attention_dim": 128,
     "attention_head_dim": 4,
@@ -68,8 +68,19 @@ class Model(nn.Module):
         velocity: Tensor = self.unet(latent, timestep, encoder_hidden_states=states).sample
         return velocity
 
+    def begin_from(self, folder: Path) -> None:
+        """Take the weights of a diffusers folder of the same shape.
 
-def loss_of(model: Model, clean: Tensor, noise: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
+        Raises:
+            RuntimeError: another shape; torch names the tensors that differ.
+        """
+        from safetensors.torch import load_file
+
+        self.text_encoder.load_state_dict(load_file(folder / "text_encoder" / "model.safetensors"))
+        self.unet.load_state_dict(load_file(folder / "unet" / "diffusion_pytorch_model.safetensors"))
+
+
+def loss_of(model: Model, clean: Tensor, noise: Tensor, timestep: Tensor, tokens: Tensor, *, recipe: Recipe) -> Tensor:
     """Weighted squared error of the velocity, one number a sample (B,).
 
     Source: v = alpha * noise - sigma * clean (Salimans & Ho 2022); weight min(SNR, 5) / (SNR + 1) (Hang et al. 2023).
@@ -77,7 +88,8 @@ def loss_of(model: Model, clean: Tensor, noise: Tensor, timestep: Tensor, tokens
     schedule = cosine()
     alpha = schedule.alpha[timestep].float().view(-1, 1, 1, 1)
     sigma = schedule.sigma[timestep].float().view(-1, 1, 1, 1)
-    made = model(alpha * clean + sigma * noise, timestep, tokens)
+    with recipe.forward():
+        made = model(alpha * clean + sigma * noise, timestep, tokens).float()
     snr = ((alpha / sigma) ** 2).flatten()
     weight = snr.clamp(max=SNR_CAP) / (snr + 1) * 2
     errors: Tensor = (made - (alpha * noise - sigma * clean)).square().mean(dim=(1, 2, 3))
@@ -126,47 +138,28 @@ def batch_of(latents: Latents, step: int, size: int) -> tuple[Tensor, Tensor, Te
     return latents.clean[rows], noise, timestep, tokens
 
 
-def train(data: Path, autoencoder: Path, out: Path, *, minutes: float, batch: int, rate: float, early: float) -> None:
-    """Train for so many minutes in all, resumed time included; the rate falls over the last 30 %; then save the folder.
-
-    After the share `early` of the minutes the model so far is saved as well, under `out/early`.
-    """
+def train(data: Path, autoencoder: Path, out: Path, recipe: Recipe, *, early: float) -> None:
+    """Train, then save the folder; after the share `early` of the minutes the model so far goes to `out/early`."""
     latents = encode(data, autoencoder)
     torch.manual_seed(0)
     model = Model()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    if recipe.start is not None:
+        model.begin_from(recipe.start)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     average = Average(model.parameters(), 0.9995)
-    step, spent, losses = resume(out / "state.pt", model, optimiser, average)
-    begin, saved, recent = time.monotonic() - spent, time.monotonic(), []
-    while (spent := time.monotonic() - begin) < minutes * 60:
-        progress = spent / (minutes * 60)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 300) * min(1.0, max(0.0, 1 - progress) / 0.3)
-        loss = loss_of(model, *batch_of(latents, step, batch)).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update()
-        step += 1
-        recent.append(loss.item())
-        if step % 25 == 0:
-            losses.append([step, round(float(np.mean(recent)), 5), round(spent)])
-            print(
-                f"step {step} {spent / 60:.1f} min loss {np.mean(recent):.4f} {step * batch / spent:.0f}/s", flush=True
-            )
-            recent = []
-        if not (out / "early").exists() and progress >= early:
+
+    def loss(step: int) -> Tensor:
+        return loss_of(model, *batch_of(latents, step, recipe.batch), recipe=recipe).mean()
+
+    def after(progress: float) -> None:
+        if progress >= early and not (out / "early").exists():
             average.swap()
             export(model, autoencoder, out / "early")
             average.swap()
-        if time.monotonic() - saved > 180:
-            save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
-            saved = time.monotonic()
-    save(out / "state.pt", snapshot(model, optimiser, average, step=step, seconds=spent, losses=losses))
-    average.swap()
+
+    facts = train_for(recipe, model, optimiser, average, state=out / "state.pt", loss=loss, after=after)
     export(model, autoencoder, out / "folder")
-    facts = {"steps": step, "batch": batch, "minutes": round(spent / 60, 1), "scenes": len(latents), "losses": losses}
+    facts["scenes"] = len(latents)
     (out / "training.json").write_text(json.dumps(facts))
 
 
@@ -204,23 +197,12 @@ def export(model: Model, autoencoder: Path, folder: Path) -> None:
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--autoencoder", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=150)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=6e-4)
-    parser.add_argument("--early", type=float, default=0.02)
-    chosen = parser.parse_args()
-    train(
-        chosen.data,
-        chosen.autoencoder,
-        chosen.out,
-        minutes=chosen.minutes,
-        batch=chosen.batch,
-        rate=chosen.rate,
-        early=chosen.early,
-    )
+    recipe_arguments(parser, minutes=150, batch=64, rate=8e-4)
+    parser.add_argument("--autoencoder", type=Path, required=True, help="folder of the trained autoencoder")
+    parser.add_argument("--early", type=float, default=0.02, help="share of the minutes after which to keep a copy")
+    chosen = vars(parser.parse_args())
+    data, autoencoder, out, early = (chosen.pop(name) for name in ("data", "autoencoder", "out", "early"))
+    train(data, autoencoder, out, Recipe(**chosen, warm=300, cooling=0.3), early=early)
 
 
 if __name__ == "__main__":

@@ -292,3 +292,12 @@ def test_a_folder_with_an_at_sign_is_a_folder(folders, tmp_path):
     copy = tmp_path / "mine@home"
     shutil.copytree(folders["sd15"], copy)
     assert DiffusersGenerator.load(str(copy), "cpu").name == f"diffusers:{copy}"
+
+
+def test_loading_prints_nothing_and_gives_the_libraries_their_bars_back(folders, capfd):
+    from diffusers.utils import logging
+
+    assert logging.is_progress_bar_enabled()
+    DiffusersGenerator.load(str(folders["sd15"]), "cpu")
+    assert capfd.readouterr().err == ""
+    assert logging.is_progress_bar_enabled()

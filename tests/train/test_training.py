@@ -11,7 +11,8 @@ from generators.studio.drawing import halved
 from generators.train.autoencoder import reconstruction_loss, to_signal, unit_loss
 from generators.train.checkpoint import Average, restore, resume, save, snapshot
 from generators.train.clip import batch_rows
-from generators.train.ldm import Latents, Model, batch_of, loss_of
+from generators.train.ldm import Latents, Model, batch_of, export, loss_of
+from generators.train.loop import PRECISIONS, Recipe, train_for
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -122,18 +123,88 @@ def test_some_captions_are_dropped_and_most_are_not():
     assert 0.05 < np.mean(dropped) < 0.16  # 1,000 draws at 0.1: four standard errors are 0.04
 
 
-def test_the_loss_falls_on_flat_latents():
+def recipe(precision: str = "fp32", minutes: float = 1.0) -> Recipe:
+    return Recipe(minutes=minutes, batch=8, rate=1e-3, precision=precision)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_loss_falls_on_flat_latents(precision):
     torch.manual_seed(0)
     model = Model()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     held = batch_of(latents(), 999, 16)
-    before = loss_of(model, *held).mean().item()
+    before = loss_of(model, *held, recipe=recipe()).mean().item()
     for step in range(12):
-        loss = loss_of(model, *batch_of(latents(), step, 8)).mean()
+        loss = loss_of(model, *batch_of(latents(), step, 8), recipe=recipe(precision)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert loss_of(model, *held).mean().item() < 0.7 * before
+    assert loss_of(model, *held, recipe=recipe()).mean().item() < 0.7 * before
+
+
+def test_half_precision_moves_the_loss_by_less_than_a_hundredth():
+    torch.manual_seed(0)
+    model, held = Model(), batch_of(latents(), 999, 16)
+    exact, rough = (loss_of(model, *held, recipe=recipe(name)).mean().item() for name in ("fp32", "bf16"))
+    assert exact != rough
+    assert rough == pytest.approx(exact, rel=0.01)
+
+
+def test_the_rate_warms_up_holds_and_cools_down_to_nothing():
+    plan = Recipe(minutes=1, batch=8, rate=1e-3, warm=100, cooling=0.4)
+    assert [plan.rate_at(*at) for at in ((0, 0.0), (99, 0.1), (500, 0.6))] == pytest.approx([1e-5, 1e-3, 1e-3])
+    assert [plan.rate_at(500, progress) for progress in (0.8, 1.0, 1.1)] == pytest.approx([5e-4, 0, 0])
+
+
+def test_training_ends_with_its_averages_and_a_state_to_go_on_from(tmp_path):
+    def line():
+        model = nn.Linear(1, 1)
+        nn.init.zeros_(model.weight)
+        nn.init.zeros_(model.bias)
+        return model, torch.optim.AdamW(model.parameters(), lr=0.1), Average(model.parameters(), 0.99)
+
+    seen, progress = [], []
+    model, optimiser, average = line()
+
+    def loss(step):
+        seen.append(step)
+        return (model(torch.ones(4, 1)) - 1).square().mean()
+
+    state = tmp_path / "state.pt"
+    facts = train_for(
+        recipe(minutes=0.01),
+        model,
+        optimiser,
+        average,
+        state=state,
+        loss=loss,
+        after=lambda share: progress.append(share),
+    )
+    kept = restore(state)
+    assert kept is not None
+    assert seen == list(range(facts["steps"]))
+    assert progress == sorted(progress)
+    assert not torch.equal(model.weight, kept["model"]["weight"])
+    assert torch.equal(model.weight, kept["average"]["shadow"][0])
+    assert facts["losses"][-1][1] < facts["losses"][0][1]
+
+    model, optimiser, average = line()
+    again = train_for(recipe(minutes=0.012), model, optimiser, average, state=state, loss=loss)
+    assert seen == list(range(again["steps"]))  # the step after the last one, none twice
+    assert again["steps"] > facts["steps"]
+
+
+def test_training_can_begin_from_a_shipped_folder(tmp_path):
+    from diffusers import AutoencoderTiny
+
+    from generators.train.autoencoder import CONFIG
+
+    AutoencoderTiny(**CONFIG).save_pretrained(tmp_path / "vae")
+    trained, fresh = Model(), Model()
+    export(trained, tmp_path / "vae", tmp_path / "ldm")
+    fresh.begin_from(tmp_path / "ldm")
+    rounded = trained.state_dict()
+    assert all(torch.equal(value, rounded[name].half().float()) for name, value in fresh.state_dict().items())
 
 
 def test_most_contrastive_batches_hold_one_family():
