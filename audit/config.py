@@ -37,7 +37,8 @@ class RunConfig:
     Attributes:
         suite: a built-in name or a file; empty means the own prompts of an `images:` generator.
         generators: specifications such as "builtin:ldm" or "images:folder".
-        guidance, steps, samplers: the sweep; empty leaves the generator's own default.
+        guidance, steps, samplers, guidance_windows, guidance_rescales: the sweep; empty leaves the generator's own
+            default.
         audits: names; empty means every headline audit.
         options: audit name -> option -> value.
         limit: use that many of the suite's prompts.
@@ -50,6 +51,8 @@ class RunConfig:
     guidance: tuple[float, ...] = ()
     steps: tuple[int, ...] = ()
     samplers: tuple[str, ...] = ()
+    guidance_windows: tuple[tuple[float, float], ...] = ()
+    guidance_rescales: tuple[float, ...] = ()
     replicates: int = 1
     audits: tuple[str, ...] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -112,6 +115,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--guidance", type=_flag(_floats), metavar="1,3,6", help="guidance strengths")
     run.add_argument("--steps", type=_flag(_ints), metavar="10,25", help="numbers of sampling steps")
     run.add_argument("--sampler", type=_flag(_names), metavar="ddim,euler", help="samplers")
+    window = "guide only while the noise's weight lies in between"
+    run.add_argument("--guidance-window", type=_flag(_windows), metavar="0:1,0.3:0.9", help=window)
+    rescale = "0..1, how far guidance is kept from widening the prediction (Lin et al. 2023)"
+    run.add_argument("--guidance-rescale", type=_flag(_floats), metavar="0,0.7", help=rescale)
     run.add_argument("--replicates", type=_flag(_int), metavar="N", help="pictures per prompt and cell (default 1)")
     run.add_argument("--audits", type=_flag(_names), metavar="A,B", help="default: every headline audit")
     run.add_argument("--limit", type=_flag(_int), metavar="N", help="only N prompts, evenly spaced")
@@ -205,6 +212,17 @@ def _floats(value: object) -> tuple[float, ...]:
     return tuple(_float(each) for each in _parts(value))
 
 
+def _windows(value: object) -> tuple[tuple[float, float], ...]:
+    return tuple(_window(each) for each in _parts(value))
+
+
+def _window(value: object) -> tuple[float, float]:
+    low, colon, high = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not colon:
+        raise ValueError(f"{value!r} is not a window; give its ends with a colon between, such as 0.3:0.9")
+    return _float(low), _float(high)
+
+
 def _ints(value: object) -> tuple[int, ...]:
     return tuple(_int(each) for each in _parts(value))
 
@@ -251,6 +269,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "guidance": _floats,
     "steps": _ints,
     "sampler": _names,
+    "guidance_window": _windows,
+    "guidance_rescale": _floats,
     "replicates": _int,
     "audits": _names,
     "limit": _int,
@@ -260,4 +280,9 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "shard": _int,
     "report": _bool,
 }
-_FIELDS = {"generator": "generators", "sampler": "samplers"}
+_FIELDS = {
+    "generator": "generators",
+    "sampler": "samplers",
+    "guidance_window": "guidance_windows",
+    "guidance_rescale": "guidance_rescales",
+}

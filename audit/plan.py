@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from audit.types import Job, Suite, cell_name
+from audit.types import Job, Prompt, Suite, cell_name
 from generators.api import Settings
 
 SMALLEST_SHARD = 16
@@ -24,6 +24,8 @@ class Sweep:
     guidance: tuple[float, ...] = ()
     steps: tuple[int, ...] = ()
     samplers: tuple[str, ...] = ()
+    guidance_windows: tuple[tuple[float, float], ...] = ()
+    guidance_rescales: tuple[float, ...] = ()
     replicates: int = 1
 
     def __post_init__(self) -> None:
@@ -35,16 +37,23 @@ class Sweep:
         for guidance in self.guidance:
             if not math.isfinite(guidance) or guidance < 0:
                 raise PlanError(f"guidance must be a number of 0 or more, got {guidance}")
+        for low, high in self.guidance_windows:
+            if not 0 <= low < high <= 1:
+                raise PlanError(f"a guidance window must rise within 0 to 1, such as 0.3:0.9, got {low:g}:{high:g}")
+        for rescale in self.guidance_rescales:
+            if not 0 <= rescale <= 1:
+                raise PlanError(f"guidance rescale must lie in 0 to 1, got {rescale:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a plan needs to know of a generator."""
+    """What a plan needs to know of a generator; `packs`: it gains from a picture's cells being asked for together."""
 
     name: str
     fingerprint: str
     knobs: frozenset[str]
     batch: int
+    packs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +72,16 @@ class Shard:
 
 def cells(sweep: Sweep, knobs: Collection[str]) -> list[Settings]:
     """The sweep's product over the knobs that exist, duplicates dropped, in the order given."""
-    product = itertools.product(
-        (sweep.guidance if "guidance" in knobs else ()) or (None,),
-        (sweep.steps if "steps" in knobs else ()) or (None,),
-        (sweep.samplers if "sampler" in knobs else ()) or (None,),
-    )
-    found = list(dict.fromkeys(Settings(guidance=g, steps=n, sampler=s) for g, n, s in product))
+    values = {
+        "guidance": sweep.guidance,
+        "steps": sweep.steps,
+        "sampler": sweep.samplers,
+        "guidance_window": sweep.guidance_windows,
+        "guidance_rescale": sweep.guidance_rescales,
+    }
+    swept = {knob: tried for knob, tried in values.items() if tried and knob in knobs}
+    product = (dict(zip(swept, each, strict=True)) for each in itertools.product(*swept.values()))
+    found = list(dict.fromkeys(Settings(**each) for each in product))
     named: dict[str, Settings] = {}
     for settings in found:
         other = named.setdefault(cell_name(settings), settings)
@@ -78,7 +91,10 @@ def cells(sweep: Sweep, knobs: Collection[str]) -> list[Settings]:
 
 
 def plan(suite: Suite, sources: Sequence[Source], sweep: Sweep) -> list[Job]:
-    """Every job in order: generator, cell, replicate, prompt, so that neighbours share settings and batch well."""
+    """Every job in order: generator, cell, replicate, prompt, so that neighbours share settings and batch well.
+
+    Of a generator that packs, the cells come last: neighbours share prompt and noise, and so the work.
+    """
     if not suite.prompts:
         raise PlanError(f"suite {suite.name!r} has no prompts")
     if not sources:
@@ -87,10 +103,18 @@ def plan(suite: Suite, sources: Sequence[Source], sweep: Sweep) -> list[Job]:
     return [
         Job(generator=each.name, fingerprint=each.fingerprint, prompt=prompt, settings=settings, replicate=replicate)
         for each in sources
-        for settings in cells(sweep, each.knobs)
-        for replicate in range(sweep.replicates)
-        for prompt in suite.prompts
+        for settings, replicate, prompt in _places(suite, cells(sweep, each.knobs), sweep.replicates, each.packs)
     ]
+
+
+def _places(
+    suite: Suite, settings: Sequence[Settings], replicates: int, packs: bool
+) -> Iterator[tuple[Settings, int, Prompt]]:
+    if packs:
+        for replicate, prompt, cell in itertools.product(range(replicates), suite.prompts, settings):
+            yield cell, replicate, prompt
+    else:
+        yield from itertools.product(settings, range(replicates), suite.prompts)
 
 
 def shard_size(batch: int, wanted: int | None = None) -> int:

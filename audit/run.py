@@ -80,7 +80,14 @@ def own_prompts(generators: Sequence[Generator]) -> Suite:
 
 def sweep_of(config: RunConfig) -> Sweep:
     """The sweep of a config, checked."""
-    return Sweep(guidance=config.guidance, steps=config.steps, samplers=config.samplers, replicates=config.replicates)
+    return Sweep(
+        guidance=config.guidance,
+        steps=config.steps,
+        samplers=config.samplers,
+        guidance_windows=config.guidance_windows,
+        guidance_rescales=config.guidance_rescales,
+        replicates=config.replicates,
+    )
 
 
 def sources_of(config: RunConfig, generators: Sequence[Generator]) -> dict[str, Source]:
@@ -99,7 +106,11 @@ def sources_of(config: RunConfig, generators: Sequence[Generator]) -> dict[str, 
             if sampler not in offered:
                 raise unknown(f"sampler of {name}", sampler, offered)
         found[name] = Source(
-            name=name, fingerprint=each.fingerprint(), knobs=each.knobs, batch=config.batch or each.batch
+            name=name,
+            fingerprint=each.fingerprint(),
+            knobs=each.knobs,
+            batch=config.batch or each.batch,
+            packs=bool(getattr(each, "packs", False)),
         )
     return found
 

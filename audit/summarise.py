@@ -17,7 +17,7 @@ from generators.api import Settings
 
 K = TypeVar("K")
 V = TypeVar("V")
-KNOBS = ("guidance", "steps", "sampler")
+KNOBS = ("guidance", "steps", "sampler", "guidance_window", "guidance_rescale")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,9 +115,14 @@ def cell_name(settings: Settings) -> str:
     chosen = {k: v for k, v in asdict(settings).items() if v is not None and k != "task"}
     if settings.task != "text2img":
         chosen["task"] = settings.task
-    return (
-        " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(chosen.items())) or "default"
-    )
+    return " ".join(f"{knob}={knob_words(value)}" for knob, value in sorted(chosen.items())) or "default"
+
+
+def knob_words(value: Json) -> str:
+    """A knob's value as its flag takes it: 3, 0.3:0.9, ddim."""
+    if isinstance(value, tuple | list):
+        return ":".join(knob_words(each) for each in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,12 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to generate. None means "the generator's own default"; a knob that a generator lacks stays None."""
+    """How to generate. None means "the generator's own default"; a knob that a generator lacks stays None.
+
+    Attributes:
+        guidance_window: (low, high): guided only while the noise's weight in the latent, 0..1, lies between them.
+        guidance_rescale: 0..1, how far guidance is kept from widening the prediction's spread (Lin et al. 2023).
+    """
 
     task: Task = "text2img"
     sampler: str | None = None
@@ -27,6 +32,7 @@ class Settings:
     strength: float | None = None
     control_scale: float | None = None
     guidance_window: tuple[float, float] | None = None
+    guidance_rescale: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +74,7 @@ class Generator(Protocol):
         tasks: what it can do.
         knobs: the names of the `Settings` fields it listens to; a sweep over any other knob collapses to one cell.
         batch: how many requests it likes to get in one call.
+        packs: optional, true where requests that differ only in their knobs share work; they are then asked together.
     """
 
     name: str

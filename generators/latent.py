@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.api import GeneratorError, Pixels, Refusal, Request, Settings, Task
-from generators.guidance import Denoise, guided
+from generators.api import GeneratorError, Pixels, Refusal, Request, Task
+from generators.guidance import Guidance
+from generators.packing import Count, Packer, Trip
 from generators.quiet import without_loading_bars
-from generators.rng import initial_noise
+from generators.rng import noise_stream
 from generators.samplers import SAMPLERS
 from generators.schedule import Schedule, trailing
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_STEPS, DEFAULT_GUIDANCE, DEFAULT_SAMPLER = 25, 3.0, "ddim"
-ROWS = 16  # pictures a batch; short batches are padded to it, so that no picture depends on its company
+ROWS = 16  # of a batch of the U-Net or the decoder; short ones are padded, so that no picture depends on its company
 
 KEPT_TEXTS = 1000  # about 40 MB of text states
 
@@ -95,18 +95,14 @@ class Networks:
             [self._states[text]] = self.text_encoder(tokens.input_ids.to(self.text_encoder.device)).last_hidden_state
         return torch.stack([self._states[text] for text in texts])
 
-    def denoiser(self, text: Tensor) -> Denoise:
-        """The clean latent the U-Net believes in, given text states (B, context, width).
+    def predict(self, latents: Tensor, timesteps: Tensor, texts: Sequence[str]) -> Tensor:
+        """The U-Net's raw predictions, velocities (R, C, h, w), for R latents, timesteps and texts."""
+        velocity: Tensor = self.unet(latents, timesteps, encoder_hidden_states=self.encode_text(texts)).sample
+        return velocity
 
-        Source: v-prediction, Salimans & Ho 2022, appendix D: clean = alpha * latent - sigma * v.
-        """
-
-        def denoise(latent: Tensor, timestep: int) -> Tensor:
-            alpha, sigma = self.schedule.alpha[timestep].item(), self.schedule.sigma[timestep].item()
-            velocity: Tensor = self.unet(latent, timestep, encoder_hidden_states=text).sample
-            return alpha * latent - sigma * velocity
-
-        return denoise
+    def clean(self, latent: Tensor, velocity: Tensor, timestep: int) -> Tensor:
+        """Source: v-prediction, Salimans & Ho 2022, appendix D: clean = alpha * latent - sigma * v."""
+        return self.schedule.alpha[timestep].item() * latent - self.schedule.sigma[timestep].item() * velocity
 
     def decode(self, latent: Tensor) -> NDArray[np.uint8]:
         """Latents (B, C, h, w) to pictures (B, H, W, 3) uint8, rounded as diffusers rounds."""
@@ -120,14 +116,16 @@ class LatentGenerator:
     """`builtin:ldm`, or any folder of the same kind: text in, picture out, guidance, steps and sampler as knobs."""
 
     tasks: frozenset[Task] = frozenset({"text2img"})
-    knobs = frozenset({"guidance", "steps", "sampler"})
-    batch = ROWS
+    knobs = frozenset({"guidance", "guidance_window", "guidance_rescale", "steps", "sampler"})
+    batch = 2 * ROWS
+    packs = True
     samplers = tuple(SAMPLERS)
 
     def __init__(self, name: str, folder: Path, device: torch.device) -> None:
         self.name = name
         self.folder = folder
         self.device = device
+        self.count = Count()
 
     @classmethod
     def load(cls, rest: str, *, device: str = "auto") -> LatentGenerator:
@@ -146,40 +144,44 @@ class LatentGenerator:
 
     def fingerprint(self) -> str:
         """Hash over the pipeline's own files (not its card), the loop's version and the precision."""
-        digest = hashlib.sha256(json.dumps({"loop": 1, "dtype": "float32"}).encode())
+        digest = hashlib.sha256(json.dumps({"loop": 2, "dtype": "float32"}).encode())
         for path in [self.folder / "model_index.json", *sorted(self.folder.glob("*/*"))]:
             if path.suffix in {".json", ".safetensors", ".txt"}:
                 digest.update(path.relative_to(self.folder).as_posix().encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()[:16]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
-        """Pictures of 64 x 64 pixels; requests with equal settings share batches."""
-        order = sorted(range(len(requests)), key=lambda i: (_plan(requests[i].settings), i))
-        for plan, group in groupby(order, key=lambda i: _plan(requests[i].settings)):
-            members = list(group)
-            for start in range(0, len(members), ROWS):
-                chunk = members[start : start + ROWS]
-                yield from zip(chunk, self._draw([requests[i] for i in chunk], *plan), strict=True)
+        """Pictures of 64 x 64 pixels; the requests may differ in every knob and share the U-Net's batches."""
+        yield from enumerate(self.draw(requests))
 
-    def _draw(self, requests: Sequence[Request], sampler: str, steps: int, guidance: float) -> list[Pixels]:
-        with torch.inference_mode():
-            return self._walk(requests, sampler, steps, guidance)
-
-    def _walk(self, requests: Sequence[Request], sampler: str, steps: int, guidance: float) -> list[Pixels]:
+    @torch.inference_mode()
+    def draw(self, requests: Sequence[Request]) -> list[Pixels]:
+        """The pictures, in order; what the packer did is added to `count`."""
         networks = self.networks
-        padded = [*requests, *[requests[-1]] * (ROWS - len(requests))]
-        text = networks.encode_text([request.text for request in padded])
-        empty = networks.encode_text([request.negative_text for request in padded])
-        denoise = guided(networks.denoiser(text), networks.denoiser(empty), guidance)
-        noise = initial_noise([request.seed for request in padded], networks.latent_shape).to(self.device)
-        latent = SAMPLERS[sampler](denoise, noise, networks.schedule, trailing(steps))
-        return list(networks.decode(latent)[: len(requests)])
+        packer = Packer(networks.predict, networks.clean, networks.schedule, ROWS, self.count)
+        latents = packer.arrive([self.trip(request) for request in requests])
+        pictures: list[Pixels] = []
+        for start in range(0, len(latents), ROWS):
+            chunk = latents[start : start + ROWS]
+            padded = torch.stack([*chunk, *[chunk[-1]] * (ROWS - len(chunk))])
+            pictures += list(networks.decode(padded)[: len(chunk)])
+        return pictures
 
-
-def _plan(settings: Settings) -> tuple[str, int, float]:
-    sampler = settings.sampler or DEFAULT_SAMPLER
-    if sampler not in SAMPLERS:
-        raise GeneratorError(f"no sampler named {sampler!r}; known: {', '.join(SAMPLERS)}")
-    steps = DEFAULT_STEPS if settings.steps is None else settings.steps
-    guidance = DEFAULT_GUIDANCE if settings.guidance is None else settings.guidance
-    return sampler, steps, float(guidance)
+    def trip(self, request: Request) -> Trip:
+        """A request as the packer takes it."""
+        settings, networks = request.settings, self.networks
+        sampler = settings.sampler or DEFAULT_SAMPLER
+        if sampler not in SAMPLERS:
+            raise GeneratorError(f"no sampler named {sampler!r}; known: {', '.join(SAMPLERS)}")
+        steps = DEFAULT_STEPS if settings.steps is None else settings.steps
+        fresh = noise_stream(request.seed, networks.latent_shape, self.device)
+        return Trip(
+            walk=SAMPLERS[sampler](fresh(), networks.schedule, trailing(steps), fresh),
+            text=request.text,
+            negative_text=request.negative_text,
+            guidance=Guidance(
+                scale=DEFAULT_GUIDANCE if settings.guidance is None else settings.guidance,
+                window=settings.guidance_window or (0.0, 1.0),
+                rescale=settings.guidance_rescale or 0.0,
+            ),
+        )

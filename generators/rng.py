@@ -1,16 +1,21 @@
-"""Randomness belongs to the picture: a stream depends on its seed and name alone, never on batch, order or device."""
+"""Randomness belongs to the picture: a stream depends on its seed alone, never on batch, order or device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 
-def initial_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
-    """Standard normal noise (len(seeds), *shape), float32, drawn on the CPU: one generator a picture."""
-    drawn = [
-        torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed), dtype=torch.float32) for seed in seeds
-    ]
-    return torch.stack(drawn)
+def noise_stream(seed: int, shape: tuple[int, ...], device: torch.device | str = "cpu") -> Callable[[], Tensor]:
+    """Each call gives the next standard normal noise of that shape, float32: first the start, then what walks add.
+
+    Drawn on the CPU, so that every device gets the same numbers.
+    """
+    stream = torch.Generator("cpu").manual_seed(seed)
+
+    def fresh() -> Tensor:
+        return torch.randn(shape, generator=stream, dtype=torch.float32).to(device)
+
+    return fresh

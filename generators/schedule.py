@@ -22,6 +22,10 @@ class Schedule:
     alpha: Tensor
     sigma: Tensor
 
+    def noise(self, timestep: int) -> float:
+        """sigma / alpha: the noise level where the signal has weight 1 (the "sigma" of Karras et al. 2022)."""
+        return self.sigma[timestep].item() / self.alpha[timestep].item()
+
 
 def cosine(train_steps: int = TRAIN_STEPS) -> Schedule:
     """Source: Nichol & Dhariwal 2021, equation 17, with betas capped at 0.999 (`squaredcos_cap_v2` in diffusers)."""

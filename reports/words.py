@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from audit.types import Json
+from audit.types import Json, knob_words
 
 ARROWS = {"higher": "↑", "lower": "↓", "neither": "↔"}
 DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "neither": "neither end is better"}
@@ -94,7 +94,4 @@ def plural(count: int, noun: str) -> str:
 def settings_words(settings: Mapping[str, Json]) -> list[str]:
     """The knobs that were set, such as ["guidance 3", "steps 25"]; ["default"] where none was."""
     chosen = {k: v for k, v in settings.items() if v is not None and (k, v) != ("task", "text2img")}
-    return [
-        f"{k.replace('_', ' ')} {v:g}" if isinstance(v, float) else f"{k.replace('_', ' ')} {v}"
-        for k, v in sorted(chosen.items())
-    ] or ["default"]
+    return [f"{k.replace('_', ' ')} {knob_words(v)}" for k, v in sorted(chosen.items())] or ["default"]

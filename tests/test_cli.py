@@ -41,10 +41,12 @@ def test_flags_become_a_config() -> None:
         *("--suite", "quick", "--generator", "a:1", "--generator", "b:2", "--guidance", "1,3, 6", "--steps", "10,25"),
         *("--sampler", "ddim,euler", "--replicates", "2", "--audits", "x,y", "--limit", "3", "--out", "runs/x"),
         *("--device", "cpu", "--batch", "8", "--shard", "32", "--no-report"),
+        *("--guidance-window", "0:1,0.3:0.9", "--guidance-rescale", "0,0.7"),
     )
     assert found == RunConfig(
         suite="quick", generators=("a:1", "b:2"), guidance=(1.0, 3.0, 6.0), steps=(10, 25), samplers=("ddim", "euler"),
         replicates=2, audits=("x", "y"), limit=3, out="runs/x", device="cpu", batch=8, shard=32, report=False,
+        guidance_windows=((0.0, 1.0), (0.3, 0.9)), guidance_rescales=(0.0, 0.7),
     )  # fmt: skip
 
 

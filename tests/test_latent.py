@@ -11,7 +11,7 @@ from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline
 
 from generators.api import GeneratorError, Request, Settings
 from generators.latent import WEIGHTS, LatentGenerator
-from generators.rng import initial_noise
+from generators.rng import noise_stream
 from generators.train.autoencoder import CONFIG
 from generators.train.ldm import Model, export
 
@@ -41,7 +41,7 @@ def asked(text: str = "an open hand", **settings) -> Request:
 def test_pictures_are_those_of_the_diffusers_pipeline(folder, guidance):
     pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
     assert isinstance(pipeline.scheduler, DDIMScheduler)
-    noise = initial_noise([3], (4, 16, 16))
+    noise = noise_stream(3, (4, 16, 16))()[None]
     theirs = pipeline(
         "an open hand", num_inference_steps=3, guidance_scale=guidance, latents=noise, output_type="np"
     ).images[0]

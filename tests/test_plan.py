@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audit.plan import PlanError, Source, Sweep, cells, plan, shard_size, shards
+from audit.types import cell_name
 from generators.api import Settings
 from tests.fakes import suite
 
@@ -42,6 +45,28 @@ def test_seeds_are_equal_in_every_cell_and_generator_and_differ_between_replicat
     jobs = plan(suite("a"), [source("one"), source("two")], Sweep(guidance=(1, 3), replicates=2))
     assert len({job.seed for job in jobs if job.replicate == 0}) == 1
     assert len({job.seed for job in jobs}) == 2
+
+
+def test_windows_and_rescaling_are_swept_and_named() -> None:
+    sweep = Sweep(guidance=(3.0,), guidance_windows=((0.0, 1.0), (0.3, 0.9)), guidance_rescales=(0.7,))
+    found = cells(sweep, ALL | {"guidance_window", "guidance_rescale"})
+    assert [each.guidance_window for each in found] == [(0.0, 1.0), (0.3, 0.9)]
+    assert cell_name(found[1]) == "guidance=3 guidance_rescale=0.7 guidance_window=0.3:0.9"
+
+
+@pytest.mark.parametrize("window", [(0.5, 0.5), (0.9, 0.3), (-0.1, 1.0), (0.0, 1.5), (float("nan"), 1.0)])
+def test_a_window_that_is_none_is_refused(window: tuple[float, float]) -> None:
+    with pytest.raises(PlanError, match="must rise within 0 to 1"):
+        Sweep(guidance_windows=(window,))
+
+
+def test_a_generator_that_packs_gets_a_pictures_cells_together() -> None:
+    sweep = Sweep(guidance=(1, 3), steps=(5, 10), replicates=2)
+    jobs = plan(suite("a", "b"), [replace(source(), packs=True)], sweep)
+    assert [(job.replicate, job.prompt.id) for job in jobs[::4]] == [(0, "p0"), (0, "p1"), (1, "p0"), (1, "p1")]
+    apart = plan(suite("a", "b"), [source()], sweep)
+    assert {job.key for job in jobs} == {job.key for job in apart}
+    assert len({job.settings for job in apart[:4]}) == 1
 
 
 def test_shards_are_whole_batches_of_one_generator() -> None:

@@ -13,7 +13,7 @@ from reports.page import fill
 from reports.shown import change, step_words
 from reports.words import settings_words
 
-KNOBS = ("guidance", "steps", "strength", "control_scale")
+KNOBS = ("guidance", "steps", "guidance_rescale", "strength", "control_scale")
 ALIGNMENT = "clip_score"
 COSTS = ("tone.saturation", "fd_studio")
 

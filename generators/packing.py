@@ -1,0 +1,117 @@
+"""Packing: many pictures' walks share the model's batches, row by row, whatever their steps, sampler or guidance.
+
+A row is one question to the network: this latent, at this timestep, under this text. Cells of a sweep ask many of them
+twice (the first step of every guidance strength; whole prefixes before a guidance window opens), so equal rows are
+computed once. Every batch has the same number of rows, the last one being padded: compiled code and CUDA graphs hold,
+and no picture depends on its company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from generators.guidance import Guidance
+from generators.samplers import Query, Walk
+from generators.schedule import Schedule
+
+Predict = Callable[[Tensor, Tensor, list[str]], Tensor]
+"""The network: latents (R, C, h, w), timesteps (R,) int64 and R texts to its raw predictions (R, C, h, w)."""
+Clean = Callable[[Tensor, Tensor, int], Tensor]
+"""Latent, raw prediction, timestep -> the clean latent the prediction means."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trip:
+    """One picture on its way: its walk, and the texts that steer it."""
+
+    walk: Walk
+    text: str
+    negative_text: str = ""
+    guidance: Guidance = field(default_factory=Guidance)
+
+
+@dataclass
+class Count:
+    """What packing did: rows asked for, rows computed, batches, padding rows."""
+
+    asked: int = 0
+    computed: int = 0
+    batches: int = 0
+    padding: int = 0
+
+
+Row = tuple[int, str, bytes]
+"""Timestep, text, the latent's bytes: rows that are equal here have equal answers."""
+
+
+@dataclass
+class Packer:
+    """Drives trips together through one network.
+
+    Attributes:
+        rows: of every batch the network sees.
+    """
+
+    predict: Predict
+    clean: Clean
+    schedule: Schedule
+    rows: int
+    count: Count = field(default_factory=Count)
+
+    def arrive(self, trips: Sequence[Trip]) -> list[Tensor]:
+        """The finished latents, in the order of the trips."""
+        finished: dict[int, Tensor] = {}
+        asking = {index: next(trip.walk) for index, trip in enumerate(trips)}
+        while asking:
+            answers = self._answers([(trips[index], query) for index, query in asking.items()])
+            waiting = list(zip(asking, answers, strict=True))
+            asking = {}
+            for index, answer in waiting:
+                try:
+                    asking[index] = trips[index].walk.send(answer)
+                except StopIteration as stop:
+                    finished[index] = stop.value
+        return [finished[index] for index in range(len(trips))]
+
+    def _answers(self, asked: Sequence[tuple[Trip, Query]]) -> list[Tensor]:
+        """The clean latent for each query, all the network's rows being computed in full batches, equal ones once."""
+        wanted: dict[Row, Tensor] = {}
+        pairs: list[tuple[Row, Row | None]] = []
+        for trip, query in asked:
+            place = query.latent.cpu().numpy().tobytes()
+            conditional: Row = (query.timestep, trip.text, place)
+            leans = trip.guidance.leans(self.schedule.sigma[query.timestep].item())
+            unconditional: Row | None = (query.timestep, trip.negative_text, place) if leans else None
+            for row in (conditional, unconditional):
+                if row is not None:
+                    wanted.setdefault(row, query.latent)
+            pairs.append((conditional, unconditional))
+        self.count.asked += sum(1 + (other is not None) for _, other in pairs)
+        predictions = self._predictions(wanted)
+        made = []
+        for (trip, query), (conditional, other) in zip(asked, pairs, strict=True):
+            prediction = predictions[conditional]
+            if other is not None:
+                prediction = trip.guidance.guided(prediction, predictions[other])
+            made.append(self.clean(query.latent, prediction, query.timestep))
+        return made
+
+    def _predictions(self, wanted: dict[Row, Tensor]) -> dict[Row, Tensor]:
+        rows = list(wanted)
+        predictions: dict[Row, Tensor] = {}
+        for start in range(0, len(rows), self.rows):
+            chunk = rows[start : start + self.rows]
+            spare = self.rows - len(chunk)
+            padded = [*chunk, *[chunk[-1]] * spare]
+            latents = torch.stack([wanted[row] for row in padded])
+            timesteps = torch.tensor([timestep for timestep, _, _ in padded], device=latents.device)
+            found = self.predict(latents, timesteps, [text for _, text, _ in padded])
+            predictions |= zip(chunk, found, strict=False)
+            self.count.computed += len(chunk)
+            self.count.batches += 1
+            self.count.padding += spare
+        return predictions
