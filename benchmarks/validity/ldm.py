@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from audit.api import View
 from audit.audits.tone import saturation
@@ -26,11 +27,10 @@ from audit.statistics.frechet import frechet_interval
 from audit.statistics.kid import kid_interval
 from audit.statistics.means import mean_interval, paired_interval
 from audit.types import Interval, Prompt, seed_for
+from benchmarks.measure import write
 from generators.api import Request, Settings
 from generators.latent import LatentGenerator
 from generators.train.data import read_scenes
-
-RESULT = Path(__file__).parent.parent / "results" / "ldm.json"
 
 
 def pictures(spec: str, texts: list[str], guidance: float, steps: int) -> list[torch.Tensor]:
@@ -77,7 +77,6 @@ def main() -> None:
         g: np.array([s.value for s in saturation()([View(image, Prompt(id="", text="")) for image in images])])
         for g, images in made.items()
     }
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
     result = {
         "prompts": len(texts),
         "steps": chosen.steps,
@@ -93,11 +92,8 @@ def main() -> None:
         "clip_score_over_shuffled": told(paired_interval(mixed, matched, prompts)),
         "clip_score_guidance_1_to_6": told(paired_interval(low, high, prompts)),
         "saturation_guidance_1_to_6": told(paired_interval(tone[1.0], tone[6.0], prompts)),
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    write("ldm", result)
     print(json.dumps(result, indent=2))
 
 

@@ -1,0 +1,71 @@
+"""Side by side: arms of a benchmark in one process, interleaved; medians of wall and processor time; results as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def interleaved(arms: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, dict[str, float]]:
+    """Median seconds of each arm, {"wall": ..., "cpu": ...}; every arm runs once before the clock starts.
+
+    The order turns by one arm each round, so that no arm always follows the same neighbour.
+    """
+    names = list(arms)
+    for name in names:
+        arms[name]()
+    wall: dict[str, list[float]] = {name: [] for name in names}
+    cpu: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(repeats):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            begun, spent = time.perf_counter(), time.process_time()
+            arms[name]()
+            wall[name].append(time.perf_counter() - begun)
+            cpu[name].append(time.process_time() - spent)
+    return {name: {"wall": statistics.median(wall[name]), "cpu": statistics.median(cpu[name])} for name in names}
+
+
+def figure(
+    name: str, times: Mapping[str, Mapping[str, float]], *, slow: str, fast: str, goal: float, unit: str
+) -> dict[str, Any]:
+    """How many times faster `fast` is than `slow`, on the wall and on the processor, with its goal and all arms."""
+    ratio = {clock: round(times[slow][clock] / times[fast][clock], 3) for clock in ("wall", "cpu")}
+    print(f"{name}: {ratio['wall']:.2f}x wall, {ratio['cpu']:.2f}x cpu (goal {goal:g}x)")
+    arms = {arm: {clock: round(value, 4) for clock, value in each.items()} for arm, each in times.items()}
+    return {"name": name, "ratio": ratio["wall"], "ratio_cpu": ratio["cpu"], "goal": goal, "unit": unit, "arms": arms}
+
+
+def stamp() -> dict[str, str]:
+    """The commit and the machine that a result belongs to."""
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    return {"commit": found.stdout.strip(), "machine": machine()}
+
+
+def machine() -> str:
+    """The accelerator where there is one, else the processor and the threads torch uses."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    model = [line for line in _cpuinfo() if line.startswith("model name")]
+    name = model[0].partition(":")[2].strip() if model else platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def write(name: str, result: Mapping[str, Any]) -> None:
+    """To benchmarks/results/NAME.json, stamped."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({**result, **stamp()}, indent=2) + "\n")
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.is_file() else []
