@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from audit.types import Job, Prompt, Suite, cell_name
 from generators.api import Settings
@@ -72,7 +73,7 @@ class Shard:
 
 def cells(sweep: Sweep, knobs: Collection[str]) -> list[Settings]:
     """The sweep's product over the knobs that exist, duplicates dropped, in the order given."""
-    values = {
+    values: dict[str, tuple[Any, ...]] = {
         "guidance": sweep.guidance,
         "steps": sweep.steps,
         "sampler": sweep.samplers,

@@ -1,4 +1,4 @@
-"""Side by side: arms of a benchmark in one process, interleaved; medians of wall and processor time; results as JSON."""
+"""Arms of a benchmark side by side in one process, interleaved; medians of wall and processor time; results as JSON."""
 
 from __future__ import annotations
 

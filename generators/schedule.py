@@ -24,7 +24,7 @@ class Schedule:
 
     def noise(self, timestep: int) -> float:
         """sigma / alpha: the noise level where the signal has weight 1 (the "sigma" of Karras et al. 2022)."""
-        return self.sigma[timestep].item() / self.alpha[timestep].item()
+        return float(self.sigma[timestep] / self.alpha[timestep])
 
 
 def cosine(train_steps: int = TRAIN_STEPS) -> Schedule:

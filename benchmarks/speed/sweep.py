@@ -4,7 +4,7 @@
 
 Arms, all on builtin:ldm, DDIM, float32, the same noise: "prompt loop", one pipeline call a picture; "cell loop", one
 call a cell with all its prompts; "packed", every request at once. A second sweep switches guidance off after 25, 50, 75
-or 100 % of the steps; there diffusers runs its documented callback. Pictures must agree to 1 grey level before any clock
+or 100 % of the steps; there diffusers runs its documented callback. Pictures must agree to 1 grey level before a clock
 starts. Writes benchmarks/results/sweep.json.
 """
 
