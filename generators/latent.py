@@ -22,9 +22,14 @@ from generators.quiet import without_loading_bars
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS
 from generators.schedule import Schedule, trailing
+from generators.tasks import Start, walks
+from generators.tasks.inpaint import laid_over, latent_mask
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_STEPS, DEFAULT_GUIDANCE, DEFAULT_SAMPLER = 25, 3.0, "ddim"
+DEFAULT_STRENGTH = {"text2img": 1.0, "img2img": 0.8, "inpaint": 1.0}
+NEEDED = {"img2img": ("source",), "inpaint": ("source", "mask")}
+FACTOR = 4  # pixels a latent cell is wide
 ROWS = 16  # of a batch of the U-Net or the decoder; short ones are padded, so that no picture depends on its company
 
 KEPT_TEXTS = 1000  # about 40 MB of text states
@@ -104,6 +109,12 @@ class Networks:
         """Source: v-prediction, Salimans & Ho 2022, appendix D: clean = alpha * latent - sigma * v."""
         return self.schedule.alpha[timestep].item() * latent - self.schedule.sigma[timestep].item() * velocity
 
+    def encode(self, image: Pixels) -> Tensor:
+        """A picture's latent (C, h, w)."""
+        signal = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float().div(127.5).sub(1)
+        latent: Tensor = self.autoencoder.encode(signal[None].to(self.autoencoder.device)).latents[0]
+        return latent * self.autoencoder.config.scaling_factor
+
     def decode(self, latent: Tensor) -> NDArray[np.uint8]:
         """Latents (B, C, h, w) to pictures (B, H, W, 3) uint8, rounded as diffusers rounds."""
         image = self.autoencoder.decode(latent / self.autoencoder.config.scaling_factor).sample
@@ -115,8 +126,8 @@ class Networks:
 class LatentGenerator:
     """`builtin:ldm`, or any folder of the same kind: text in, picture out, guidance, steps and sampler as knobs."""
 
-    tasks: frozenset[Task] = frozenset({"text2img"})
-    knobs = frozenset({"guidance", "guidance_window", "guidance_rescale", "steps", "sampler"})
+    tasks: frozenset[Task] = frozenset({"text2img", "img2img", "inpaint"})
+    knobs = frozenset({"guidance", "guidance_window", "guidance_rescale", "steps", "sampler", "strength"})
     batch = 2 * ROWS
     packs = True
     samplers = tuple(SAMPLERS)
@@ -152,11 +163,37 @@ class LatentGenerator:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
         """Pictures of 64 x 64 pixels; the requests may differ in every knob and share the U-Net's batches."""
-        yield from enumerate(self.draw(requests))
+        fit = []
+        for index, request in enumerate(requests):
+            if reason := self.unfit(request):
+                yield index, Refusal("failed", reason)
+            else:
+                fit.append(index)
+        yield from zip(fit, self.draw([requests[index] for index in fit]), strict=True)
+
+    def unfit(self, request: Request) -> str:
+        """Why a request cannot be served; empty where it can."""
+        task = request.settings.task
+        if task not in self.tasks:
+            return f"{self.name} does {', '.join(sorted(self.tasks))}, not {task}"
+        for name in NEEDED.get(task, ()):
+            found: Pixels | None = getattr(request, name)
+            if found is None:
+                return f"{task} needs a {name}; give the prompt one under inputs"
+            if found.shape[:2] != self.size:
+                sides = " x ".join(map(str, found.shape[:2]))
+                return f"the {name} has {sides} pixels; {self.name} works at {self.size[0]} x {self.size[1]}"
+        return ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every picture."""
+        _, height, width = self.networks.latent_shape
+        return height * FACTOR, width * FACTOR
 
     @torch.inference_mode()
     def draw(self, requests: Sequence[Request]) -> list[Pixels]:
-        """The pictures, in order; what the packer did is added to `count`."""
+        """The pictures of fit requests, in order; what the packer did is added to `count`."""
         networks = self.networks
         packer = Packer(networks.predict, networks.clean, networks.schedule, ROWS, self.count)
         latents = packer.arrive([self.trip(request) for request in requests])
@@ -165,18 +202,28 @@ class LatentGenerator:
             chunk = latents[start : start + ROWS]
             padded = torch.stack([*chunk, *[chunk[-1]] * (ROWS - len(chunk))])
             pictures += list(networks.decode(padded)[: len(chunk)])
-        return pictures
+        return [finished(request, picture) for request, picture in zip(requests, pictures, strict=True)]
 
     def trip(self, request: Request) -> Trip:
-        """A request as the packer takes it."""
+        """A fit request as the packer takes it."""
         settings, networks = request.settings, self.networks
         sampler = settings.sampler or DEFAULT_SAMPLER
         if sampler not in SAMPLERS:
             raise GeneratorError(f"no sampler named {sampler!r}; known: {', '.join(SAMPLERS)}")
-        steps = DEFAULT_STEPS if settings.steps is None else settings.steps
-        fresh = noise_stream(request.seed, networks.latent_shape, self.device)
+        mask = None
+        if request.mask is not None:
+            mask = latent_mask(torch.from_numpy(wanted(request.mask))[None].float(), FACTOR).to(self.device)
+        start = Start(
+            schedule=networks.schedule,
+            sampler=SAMPLERS[sampler],
+            timesteps=trailing(DEFAULT_STEPS if settings.steps is None else settings.steps),
+            fresh=noise_stream(request.seed, networks.latent_shape, self.device),
+            source=None if request.source is None else networks.encode(request.source),
+            mask=mask,
+            strength=DEFAULT_STRENGTH[settings.task] if settings.strength is None else settings.strength,
+        )
         return Trip(
-            walk=SAMPLERS[sampler](fresh(), networks.schedule, trailing(steps), fresh),
+            walk=walks()[settings.task](start),
             text=request.text,
             negative_text=request.negative_text,
             guidance=Guidance(
@@ -185,3 +232,18 @@ class LatentGenerator:
                 rescale=settings.guidance_rescale or 0.0,
             ),
         )
+
+
+def wanted(mask: Pixels) -> NDArray[np.bool_]:
+    """(H, W), true where a mask is nearer to white, which asks for new pixels."""
+    white: NDArray[np.bool_] = mask.mean(axis=2) > 127.5
+    return white
+
+
+def finished(request: Request, picture: Pixels) -> Pixels:
+    """The picture as it is given out: inpainting lays what it made over the source."""
+    if request.settings.task != "inpaint":
+        return picture
+    assert request.source is not None
+    assert request.mask is not None
+    return laid_over(picture, request.source, wanted(request.mask))

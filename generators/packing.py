@@ -65,16 +65,16 @@ class Packer:
     def arrive(self, trips: Sequence[Trip]) -> list[Tensor]:
         """The finished latents, in the order of the trips."""
         finished: dict[int, Tensor] = {}
-        asking = {index: next(trip.walk) for index, trip in enumerate(trips)}
-        while asking:
-            answers = self._answers([(trips[index], query) for index, query in asking.items()])
-            waiting = list(zip(asking, answers, strict=True))
-            asking = {}
-            for index, answer in waiting:
+        answers: dict[int, Tensor | None] = dict.fromkeys(range(len(trips)))
+        while answers:
+            asking: dict[int, Query] = {}
+            for index, answer in answers.items():
                 try:
-                    asking[index] = trips[index].walk.send(answer)
+                    asking[index] = next(trips[index].walk) if answer is None else trips[index].walk.send(answer)
                 except StopIteration as stop:
                     finished[index] = stop.value
+            found = self._answers([(trips[index], query) for index, query in asking.items()])
+            answers = dict(zip(asking, found, strict=True))
         return [finished[index] for index in range(len(trips))]
 
     def _answers(self, asked: Sequence[tuple[Trip, Query]]) -> list[Tensor]:
