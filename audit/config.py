@@ -23,6 +23,7 @@ exit codes: 0 done; 1 finished, but some pictures or scores failed; 2 bad input;
 """
 
 
+TASKS = ("text2img", "img2img", "inpaint", "control", "upscale")
 COMMAND_NAMES = ("run", "list", "report", "weights", "export", "score", "show")
 
 
@@ -41,6 +42,8 @@ class RunConfig:
             default.
         audits: names; empty means every headline audit.
         options: audit name -> option -> value.
+        task: text2img, img2img, inpaint, control or upscale; the pictures it needs are the suite's inputs.
+        strengths: swept by img2img and inpaint, 0..1, the share of the steps that is walked.
         limit: use that many of the suite's prompts.
         batch, shard: pictures in a call of the generator, and in a file; None lets the generator decide.
     """
@@ -54,6 +57,8 @@ class RunConfig:
     guidance_windows: tuple[tuple[float, float], ...] = ()
     guidance_rescales: tuple[float, ...] = ()
     replicates: int = 1
+    task: str = "text2img"
+    strengths: tuple[float, ...] = ()
     audits: tuple[str, ...] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limit: int | None = None
@@ -119,6 +124,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--guidance-window", type=_flag(_windows), metavar="0:1,0.3:0.9", help=window)
     rescale = "0..1, how far guidance is kept from widening the prediction (Lin et al. 2023)"
     run.add_argument("--guidance-rescale", type=_flag(_floats), metavar="0,0.7", help=rescale)
+    run.add_argument("--task", choices=TASKS, help="default text2img; the others take the pictures under inputs")
+    strength = "for img2img and inpaint: 0..1, how much is made anew"
+    run.add_argument("--strength", type=_flag(_floats), metavar="0.3,0.8", help=strength)
     run.add_argument("--replicates", type=_flag(_int), metavar="N", help="pictures per prompt and cell (default 1)")
     run.add_argument("--audits", type=_flag(_names), metavar="A,B", help="default: every headline audit")
     run.add_argument("--limit", type=_flag(_int), metavar="N", help="only N prompts, evenly spaced")
@@ -257,6 +265,12 @@ def _text(value: object) -> str:
     return value
 
 
+def _task(value: object) -> str:
+    if value not in TASKS:
+        raise ValueError(f"no task is called {value!r}; known: {', '.join(TASKS)}")
+    return str(value)
+
+
 def _bool(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{value!r} is not true or false")
@@ -271,6 +285,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "sampler": _names,
     "guidance_window": _windows,
     "guidance_rescale": _floats,
+    "task": _task,
+    "strength": _floats,
     "replicates": _int,
     "audits": _names,
     "limit": _int,
@@ -285,4 +301,5 @@ _FIELDS = {
     "sampler": "samplers",
     "guidance_window": "guidance_windows",
     "guidance_rescale": "guidance_rescales",
+    "strength": "strengths",
 }

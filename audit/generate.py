@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from audit.images import ImageError, checked, digest, encode_webp
 from audit.redact import redact
 from audit.tables import StoredPicture
 from audit.types import Artifact, Job
-from generators.api import Generator, Pixels, Refusal, Request
+from generators.api import NEEDS, Generator, Pixels, Refusal, Request
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,31 @@ class Answer:
     seconds: float
 
 
-def request_of(job: Job) -> Request:
+Inputs = Callable[[str], Pixels]
+"""A picture that prompts bring, by its digest."""
+
+
+def request_of(job: Job, inputs: Inputs) -> Request:
     """Exactly what the generator sees of a job."""
     prompt = job.prompt
+    needed = {role: inputs(prompt.inputs[role]) for role in NEEDS.get(job.settings.task, ()) if role in prompt.inputs}
     return Request(
-        text=prompt.text, negative_text=prompt.negative_text, seed=job.seed, settings=job.settings, name=prompt.id
+        text=prompt.text,
+        negative_text=prompt.negative_text,
+        seed=job.seed,
+        settings=job.settings,
+        name=prompt.id,
+        **needed,
     )
 
 
-def generate(generator: Generator, jobs: Sequence[Job], batch: int) -> list[Made]:
+def generate(generator: Generator, jobs: Sequence[Job], batch: int, inputs: Inputs) -> list[Made]:
     """One result per job, in order. The jobs go to the generator in slices of `batch`."""
     device = str(getattr(generator, "device", "cpu"))
     made: list[Made] = []
     for start in range(0, len(jobs), batch):
         chunk = jobs[start : start + batch]
-        answers = answered(generator, [request_of(job) for job in chunk])
+        answers = answered(generator, [request_of(job, inputs) for job in chunk])
         made += [picture_of(job, answer, device) for job, answer in zip(chunk, answers, strict=True)]
     return made
 

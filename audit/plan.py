@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.types import Job, Prompt, Suite, cell_name
-from generators.api import Settings
+from generators.api import NEEDS, Settings, Task
 
 SMALLEST_SHARD = 16
+STRONG: tuple[Task, ...] = ("img2img", "inpaint")
 
 
 class PlanError(ValueError):
@@ -28,6 +29,8 @@ class Sweep:
     guidance_windows: tuple[tuple[float, float], ...] = ()
     guidance_rescales: tuple[float, ...] = ()
     replicates: int = 1
+    task: Task = "text2img"
+    strengths: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.replicates < 1:
@@ -41,6 +44,11 @@ class Sweep:
         for low, high in self.guidance_windows:
             if not 0 <= low < high <= 1:
                 raise PlanError(f"a guidance window must rise within 0 to 1, such as 0.3:0.9, got {low:g}:{high:g}")
+        if self.strengths and self.task not in STRONG:
+            raise PlanError(f"strength means nothing for {self.task}; it goes with {' and '.join(STRONG)}")
+        for strength in self.strengths:
+            if not 0 <= strength <= 1:
+                raise PlanError(f"strength must lie in 0 to 1, got {strength:g}")
         for rescale in self.guidance_rescales:
             if not 0 <= rescale <= 1:
                 raise PlanError(f"guidance rescale must lie in 0 to 1, got {rescale:g}")
@@ -79,10 +87,11 @@ def cells(sweep: Sweep, knobs: Collection[str]) -> list[Settings]:
         "sampler": sweep.samplers,
         "guidance_window": sweep.guidance_windows,
         "guidance_rescale": sweep.guidance_rescales,
+        "strength": sweep.strengths,
     }
     swept = {knob: tried for knob, tried in values.items() if tried and knob in knobs}
     product = (dict(zip(swept, each, strict=True)) for each in itertools.product(*swept.values()))
-    found = list(dict.fromkeys(Settings(**each) for each in product))
+    found = list(dict.fromkeys(Settings(task=sweep.task, **each) for each in product))
     named: dict[str, Settings] = {}
     for settings in found:
         other = named.setdefault(cell_name(settings), settings)
@@ -101,6 +110,11 @@ def plan(suite: Suite, sources: Sequence[Source], sweep: Sweep) -> list[Job]:
     if not sources:
         raise PlanError("no generator to run")
     _all_different(sources)
+    for role in NEEDS.get(sweep.task, ()):
+        without = next((prompt for prompt in suite.prompts if role not in prompt.inputs), None)
+        if without is not None:
+            where = without.origin or without.id
+            raise PlanError(f"{where}: {sweep.task} needs a {role}, and the prompt has none; name one under inputs")
     return [
         Job(generator=each.name, fingerprint=each.fingerprint, prompt=prompt, settings=settings, replicate=replicate)
         for each in sources

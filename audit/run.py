@@ -25,7 +25,7 @@ from audit.store import RunFolder, StoreError
 from audit.summary import summarise_run
 from audit.survey import Survey, survey, tidy
 from audit.types import Artifact, Suite
-from generators.api import Generator, Pixels
+from generators.api import Generator, Pixels, Task
 
 WAITING_SHARDS = 2  # how far generating may run ahead of scoring, which bounds the memory
 
@@ -87,6 +87,8 @@ def sweep_of(config: RunConfig) -> Sweep:
         guidance_windows=config.guidance_windows,
         guidance_rescales=config.guidance_rescales,
         replicates=config.replicates,
+        task=cast(Task, config.task),
+        strengths=config.strengths,
     )
 
 
@@ -94,13 +96,15 @@ def sources_of(config: RunConfig, generators: Sequence[Generator]) -> dict[str, 
     """What the plan needs of each generator, by its name without secrets.
 
     Raises:
-        PlanError: a sampler that a generator does not have, where it says which it has.
+        PlanError: a task that a generator does not do, or a sampler that it does not have and says which it has.
     """
     found: dict[str, Source] = {}
     for each in generators:
         name = redact(each.name)
         if name in found:
             raise PlanError(f"generator {name!r} is named twice; name it once and use replicates for repeats")
+        if config.task not in each.tasks:
+            raise PlanError(f"{name} does {', '.join(sorted(each.tasks))}, not {config.task}")
         offered = list(getattr(each, "samplers", ()))
         for sampler in config.samplers if "sampler" in each.knobs and offered else ():
             if sampler not in offered:
@@ -128,6 +132,7 @@ def walk(config: RunConfig, chosen: Chosen, watch: Watch) -> Outcome:
         record = Record(folder, config, chosen)
         record.write(clock)
         held = survey(folder, cut, watch.line)
+        folder.write_inputs(chosen.suite.files)
         folder.write_plan(chosen.suite.prompts, cut)
         bench = Bench(chosen.choices, reusable_scores(folder, chosen.choices, cut, watch.line), watch.line)
         made, scored = watch.stage("pictures", len(jobs)), watch.stage("scores", len(jobs))
@@ -179,7 +184,7 @@ def pictures(folder: RunFolder, held: Survey, generator: Generator, shard: Shard
         return folder.read_artifacts(folder.image_file(shard.number)), stored_look(folder, shard)
     kept = held.kept(shard)
     missing = [job for job in shard.jobs if job.key not in kept]
-    made = dict(zip((job.key for job in missing), generate(generator, missing, shard.batch), strict=True))
+    made = dict(zip((job.key for job in missing), generate(generator, missing, shard.batch, folder.input), strict=True))
     stored = [kept[key] if key in kept else made[key].stored for key in shard.keys]
     folder.write_pictures(shard.number, stored)
 

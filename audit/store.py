@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from audit import tables
-from audit.images import decode
+from audit.images import decode, encode_webp
 from audit.plan import Shard
 from audit.tables import BROKEN, ScoreRow, StoredPicture, read_table, write_table, write_text
 from audit.types import Artifact, Contrast, Estimate, Job, Json, Prompt
@@ -157,6 +157,21 @@ class RunFolder:
     def image_file(self, number: int) -> Path:
         """Where the pictures of a shard lie."""
         return self.path / "images" / f"shard-{number:05d}.parquet"
+
+    def input_file(self, digest: str) -> Path:
+        """Where a picture that prompts bring with them lies."""
+        return self.path / "inputs" / f"{digest}.webp"
+
+    def write_inputs(self, files: Mapping[str, Path]) -> None:
+        """Keep a copy of every picture that prompts bring, so that the run can be read without the suite."""
+        for digest, source in files.items():
+            if not self.input_file(digest).is_file():
+                tables.write_bytes(self.input_file(digest), encode_webp(decode(source.read_bytes())))
+
+    def input(self, digest: str) -> Pixels:
+        """A picture that a prompt brought."""
+        pixels: Pixels = self._read(self.input_file(digest), lambda path: decode(path.read_bytes()))
+        return pixels
 
     def score_file(self, audit: str, number: int) -> Path:
         """Where the scores of a shard lie."""

@@ -199,6 +199,11 @@ def write_text(path: Path, text: str) -> None:
     write_aside(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def write_bytes(path: Path, raw: bytes) -> None:
+    """Write bytes; the file appears whole or not at all."""
+    write_aside(path, lambda temporary: temporary.write_bytes(raw))
+
+
 def write_aside(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour, flush it to the disk and rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)

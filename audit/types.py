@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from generators.api import Settings
@@ -29,7 +30,7 @@ class Prompt:
     Attributes:
         id: unique within its suite, and stable: seeds derive from it.
         expect: what a correct picture shows, by audit: {"text": "OPEN"}, {"count": 3, "object": "cube"}, ...
-        inputs: names of files a task needs: {"source": ..., "mask": ..., "control": ...}.
+        inputs: pictures a task needs, by the digest of their pixels: {"source": ..., "mask": ..., "control": ...}.
         origin: where the prompt was read, such as "parti_prompts.tsv, row 17".
     """
 
@@ -44,11 +45,12 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """Prompts under one name; the digest changes with any of them."""
+    """Prompts under one name; the digest changes with any of them. files: where the prompts' inputs lie, by digest."""
 
     name: str
     version: str
     prompts: tuple[Prompt, ...]
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -99,7 +101,7 @@ class Job:
             "text": self.prompt.text,
             "negative_text": self.prompt.negative_text,
             "inputs": dict(self.prompt.inputs),
-            "settings": asdict(self.settings),
+            "settings": {knob: value for knob, value in asdict(self.settings).items() if value is not None},
             "seed": self.seed,
         }
         return digest_of(seen)

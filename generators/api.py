@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -10,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Task = Literal["text2img", "img2img", "inpaint", "control", "upscale"]
+NEEDS: Mapping[Task, tuple[str, ...]] = {
+    "img2img": ("source",),
+    "inpaint": ("source", "mask"),
+    "control": ("control",),
+    "upscale": ("source",),
+}
+"""What a request must bring for a task, beside its text."""
 Pixels = NDArray[np.uint8]
 """A picture: (height, width, 3), sRGB, 0..255."""
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.api import GeneratorError, Pixels, Refusal, Request, Task
+from generators.api import NEEDS, GeneratorError, Pixels, Refusal, Request, Task
 from generators.guidance import Guidance
 from generators.packing import Count, Packer, Trip
 from generators.quiet import without_loading_bars
@@ -28,7 +28,6 @@ from generators.tasks.inpaint import laid_over, latent_mask
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_STEPS, DEFAULT_GUIDANCE, DEFAULT_SAMPLER = 25, 3.0, "ddim"
 DEFAULT_STRENGTH = {"text2img": 1.0, "img2img": 0.8, "inpaint": 1.0}
-NEEDED = {"img2img": ("source",), "inpaint": ("source", "mask")}
 FACTOR = 4  # pixels a latent cell is wide
 ROWS = 16  # of a batch of the U-Net or the decoder; short ones are padded, so that no picture depends on its company
 
@@ -176,7 +175,7 @@ class LatentGenerator:
         task = request.settings.task
         if task not in self.tasks:
             return f"{self.name} does {', '.join(sorted(self.tasks))}, not {task}"
-        for name in NEEDED.get(task, ()):
+        for name in NEEDS.get(task, ()):
             found: Pixels | None = getattr(request, name)
             if found is None:
                 return f"{task} needs a {name}; give the prompt one under inputs"

@@ -6,14 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import generators.load
 from audit import cli, registry
-from audit.config import COMMAND_NAMES, ConfigError, RunConfig, parser, run_config
+from audit.config import COMMAND_NAMES, TASKS, ConfigError, RunConfig, parser, run_config
 from audit.redact import redact
 from audit.store import RunFolder
+from generators.api import Task
 from tests.fakes import ROOT, plugin
 
 
@@ -41,13 +43,19 @@ def test_flags_become_a_config() -> None:
         *("--suite", "quick", "--generator", "a:1", "--generator", "b:2", "--guidance", "1,3, 6", "--steps", "10,25"),
         *("--sampler", "ddim,euler", "--replicates", "2", "--audits", "x,y", "--limit", "3", "--out", "runs/x"),
         *("--device", "cpu", "--batch", "8", "--shard", "32", "--no-report"),
+        *("--task", "img2img", "--strength", "0.3,0.8"),
         *("--guidance-window", "0:1,0.3:0.9", "--guidance-rescale", "0,0.7"),
     )
     assert found == RunConfig(
         suite="quick", generators=("a:1", "b:2"), guidance=(1.0, 3.0, 6.0), steps=(10, 25), samplers=("ddim", "euler"),
         replicates=2, audits=("x", "y"), limit=3, out="runs/x", device="cpu", batch=8, shard=32, report=False,
+        task="img2img", strengths=(0.3, 0.8),
         guidance_windows=((0.0, 1.0), (0.3, 0.9)), guidance_rescales=(0.0, 0.7),
     )  # fmt: skip
+
+
+def test_the_command_line_knows_every_task() -> None:
+    assert get_args(Task) == TASKS
 
 
 def test_what_is_not_given_takes_the_configs_own_defaults() -> None:

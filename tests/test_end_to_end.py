@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from audit import cli
+from audit import cli, images
 from audit.store import RunFolder
+from generators.api import Request
+from generators.studio.generator import StudioGenerator
 from tests import tiny
 
 GENERATED = Path(os.environ.get("AUDIT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "generated"
@@ -49,6 +54,39 @@ def test_a_diffusers_folder_is_swept_and_scored(tmp_path):
     for audit in ("fd_studio", "kid_studio", "clip_score", "text.cer", "tone.saturation"):
         assert len(values(folder, audit)) == 2
         assert None not in values(folder, audit), audit
+
+
+def edits(folder: Path) -> str:
+    """A suite of two inpaintings of a rendered hand."""
+    folder.mkdir()
+    [(_, hand)] = StudioGenerator.parse("").generate([Request(text="an open hand", seed=1)])
+    mask = np.zeros_like(hand)
+    mask[:, 40:] = 255
+    (folder / "hand.png").write_bytes(images.encode_png(hand))
+    (folder / "mask.png").write_bytes(images.encode_png(mask))
+    inputs = {"source": "hand.png", "mask": "mask.png"}
+    rows = [{"id": text, "text": text, "inputs": inputs} for text in ("an open hand", "a hand with a red sleeve")]
+    (folder / "edits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(folder / "edits.jsonl")
+
+
+def test_inpainting_goes_from_a_suite_of_files_to_scored_pictures(tmp_path):
+    suite = edits(tmp_path / "suite")
+    argv = ("--suite", suite, "--generator", "builtin:ldm", "--task", "inpaint", "--strength", "0.5,1", "--steps", "4")
+    folder = run(tmp_path / "run", *argv)
+    artifacts = folder.artifacts()
+    assert len(artifacts) == 4
+    assert {each.cell for each in folder.estimates()} == {
+        f"steps=4 strength={share} task=inpaint" for share in ("0.5", "1")
+    }
+    source = images.decode((tmp_path / "suite" / "hand.png").read_bytes())
+    shutil.rmtree(tmp_path / "suite")
+    [digest] = {prompt.inputs["source"] for prompt in folder.prompts().values()}
+    assert np.array_equal(folder.input(digest), source)
+    for _, made in folder.images(artifacts["key"]):
+        assert np.array_equal(made[:, :40], source[:, :40])
+        assert not np.array_equal(made[:, 40:], source[:, 40:])
+    assert cli.main(["score", str(tmp_path / "run"), "--audits", "tone.contrast"]) == 0
 
 
 @pytest.mark.skipif(not GENERATED.is_dir(), reason=f"no pictures in {GENERATED}; set AUDIT_SHARED_DATA")

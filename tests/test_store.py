@@ -24,7 +24,7 @@ def planned(prompts: Suite, batch: int = 4) -> list[Shard]:
 
 def test_pictures_come_back_pixel_for_pixel(tmp_path: Path) -> None:
     folder, [shard] = RunFolder(tmp_path), planned(suite("a", "b", "please refuse"))
-    made = generate(FakeGenerator(), shard.jobs, 4)
+    made = generate(FakeGenerator(), shard.jobs, 4, folder.input)
     folder.write_pictures(0, [each.stored for each in made])
     assert list(folder.artifacts()["status"]) == ["ok", "ok", "skipped"] * 2
     for each in made:
@@ -38,7 +38,7 @@ def test_pictures_come_back_pixel_for_pixel(tmp_path: Path) -> None:
 
 def test_the_file_tells_datasets_that_its_bytes_are_pictures(tmp_path: Path) -> None:
     folder, [shard] = RunFolder(tmp_path), planned(suite("a"))
-    folder.write_pictures(0, [each.stored for each in generate(FakeGenerator(), shard.jobs, 4)])
+    folder.write_pictures(0, [each.stored for each in generate(FakeGenerator(), shard.jobs, 4, folder.input)])
     schema = pq.read_schema(folder.image_file(0))
     told = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
     assert set(told) == set(schema.names)
@@ -129,7 +129,7 @@ def test_leftovers_of_a_killed_write_are_removed_on_opening(tmp_path: Path) -> N
 
 def test_damage_to_a_stored_page_is_noticed(tmp_path: Path) -> None:
     folder, [shard] = RunFolder(tmp_path), planned(suite(*"abcdefgh"))
-    folder.write_pictures(0, [each.stored for each in generate(FakeGenerator(), shard.jobs, 4)])
+    folder.write_pictures(0, [each.stored for each in generate(FakeGenerator(), shard.jobs, 4, folder.input)])
     path = folder.image_file(0)
     raw = bytearray(path.read_bytes())
     raw[raw.index(b"WEBP") + 40] ^= 0xFF

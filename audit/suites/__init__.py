@@ -9,12 +9,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+from audit import images
 from audit.suites.formats import Draft, lines, recognise
 from audit.types import Json, Prompt, Suite
 from generators.adapters.options import OptionError, near, split_options
@@ -114,10 +116,39 @@ def read_file(path: Path) -> Suite:
             drafts = list(recognise(rows[0])(rows, str(path)))
         if not drafts:
             raise SuiteError(f"{path}: no prompts in it")
+        drafts, inputs = with_inputs(drafts, path)
         prompts = numbered(drafts, path)
     except TableError as error:
         raise SuiteError(str(error)) from None
-    return Suite(name=path.stem, version=hashlib.sha256(path.read_bytes()).hexdigest()[:16], prompts=prompts)
+    version = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return Suite(name=path.stem, version=version, prompts=prompts, files=inputs)
+
+
+def with_inputs(drafts: Sequence[Draft], path: Path) -> tuple[list[Draft], dict[str, Path]]:
+    """The drafts with each input named by the digest of its pixels, and where each lies.
+
+    Raises:
+        SuiteError: an input that is not there, is no picture, or lies outside the suite's folder.
+    """
+    found: dict[str, Path] = {}
+    known: dict[Path, str] = {}
+    changed = []
+    for draft in drafts:
+        inputs = {}
+        for role, name in draft.inputs.items():
+            where = f"{path}, row {draft.row}: {role} {name!r}"
+            file = path.parent / name
+            if not file.resolve().is_relative_to(path.parent.resolve()):
+                raise SuiteError(f"{where} lies outside the suite's folder; put it beside the suite or below")
+            if file not in known:
+                try:
+                    known[file] = images.digest(images.decode(file.read_bytes()))
+                except (OSError, images.ImageError) as error:
+                    raise SuiteError(f"{where}: {getattr(error, 'strerror', None) or error}") from None
+                found[known[file]] = file
+            inputs[role] = known[file]
+        changed.append(replace(draft, inputs=inputs))
+    return changed, found
 
 
 def numbered(drafts: Sequence[Draft], path: Path) -> tuple[Prompt, ...]:
@@ -164,7 +195,7 @@ def subset(suite: Suite, limit: int) -> Suite:
     if limit >= count:
         return suite
     chosen = tuple(suite.prompts[(2 * i + 1) * count // (2 * limit)] for i in range(limit))
-    return Suite(name=f"{suite.name}?limit={limit}", version=suite.version, prompts=chosen)
+    return replace(suite, name=f"{suite.name}?limit={limit}", prompts=chosen)
 
 
 def of_images(pictures: Pictures) -> Suite:

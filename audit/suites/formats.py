@@ -11,6 +11,7 @@ from audit.types import Json
 from generators.adapters.tables import Row, TableError, column, expectations, object_of, tags_of
 
 TEXT_COLUMNS = ("text", "prompt", "caption")
+ROLES = ("source", "mask", "control")
 COMPBENCH = ("3d_spatial", "color", "complex", "non_spatial", "numeracy", "shape", "spatial", "texture")
 """Categories of T2I-CompBench; its files are named after them, such as "color_val.txt"."""
 
@@ -67,6 +68,8 @@ def plain(rows: Sequence[Row], file: str) -> Iterator[Draft]:
         inputs = object_of(row.values.get("inputs") or {}, where, "inputs")
         if not all(isinstance(value, str) for value in inputs.values()):
             raise TableError(f"{where}: inputs must name files, found {inputs!r}")
+        if odd := set(inputs) - set(ROLES):
+            raise TableError(f"{where}: no input is called {', '.join(sorted(odd))}; known: {', '.join(ROLES)}")
         yield Draft(
             row=row.number,
             text=word(row, name, file),

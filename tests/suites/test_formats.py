@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from audit import images
 from audit.suites import SuiteError, load
 
 PARTI = 'Prompt\tCategory\tChallenge\tNote\na "STOP" sign\tArtifacts\tWriting & Symbols\tnote\n"Go\tAbstract\tBasic\t\n'
@@ -41,9 +43,23 @@ def test_our_jsonl_keeps_every_field(tmp_path):
         "expect": {"text": "OPEN"},
         "inputs": {"source": "a.png"},
     }
-    [prompt] = load(jsonl(tmp_path / "ours.jsonl", row)).prompts
-    assert {name: getattr(prompt, name) for name in row} == row | {"tags": ("text",)}
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    (tmp_path / "a.png").write_bytes(images.encode_png(pixels))
+    suite = load(jsonl(tmp_path / "ours.jsonl", row))
+    [prompt] = suite.prompts
+    inputs = {"source": images.digest(pixels)}
+    assert {name: getattr(prompt, name) for name in row} == row | {"tags": ("text",), "inputs": inputs}
+    assert suite.files == {images.digest(pixels): tmp_path / "a.png"}
     assert prompt.origin == "ours.jsonl, row 1"
+
+
+def test_inputs_are_known_by_their_pixels_wherever_they_lie(tmp_path):
+    for name, encode in (("one", images.encode_png), ("two", images.encode_webp)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(encode(np.full((4, 4, 3), 9, np.uint8)))
+    row = {"text": "a mug", "inputs": {"source": "a.png"}}
+    one, two = (load(jsonl(tmp_path / name / "s.jsonl", row)) for name in ("one", "two"))
+    assert one.digest == two.digest
 
 
 def test_a_json_array_reads_like_the_same_rows_as_jsonl(tmp_path):
@@ -145,6 +161,14 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path):
         ),
         ("a.jsonl", '{"text": 3.5}\n', r"row 1: 'text' must be text, found 3.5"),
         ("a.jsonl", '{"text": "a", "tags": 3}\n', r"row 1: tags must be a list of words, found 3"),
+        (
+            "a.jsonl",
+            '{"text": "a", "inputs": {"maks": "m.png"}}\n',
+            r"row 1: no input is called maks; known: source, mask",
+        ),
+        ("a.jsonl", '{"text": "a", "inputs": {"mask": "m.png"}}\n', r"row 1: mask 'm.png': No such file"),
+        ("a.jsonl", '{"text": "a", "inputs": {"mask": "a.jsonl"}}\n', r"row 1: mask 'a.jsonl': not a readable picture"),
+        ("a.jsonl", '{"text": "a", "inputs": {"mask": "../m.png"}}\n', r"row 1: mask '../m.png' lies outside"),
         ("a.jsonl", '{"text": "a", "inputs": {"mask": 1}}\n', r"row 1: inputs must name files"),
         ("a.jsonl", '{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}\n', r"row 2: id '1' was already used in row 1"),
         ("a.jsonl", '{"prompt": "a", "include": [{"count": 1}], "tag": "t"}\n', r"row 1: 'include' must list objects"),
