@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +20,19 @@ from generators.guidance import Guidance
 from generators.packing import Count, Packer, Trip
 from generators.quiet import without_loading_bars
 from generators.rng import noise_stream
-from generators.samplers import SAMPLERS
+from generators.samplers import SAMPLERS, Walk
 from generators.schedule import Schedule, trailing
-from generators.tasks import Start, walks
+from generators.tasks import img2img, inpaint, text2img
 from generators.tasks.inpaint import laid_over, latent_mask
+from generators.tasks.start import Start
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_STEPS, DEFAULT_GUIDANCE, DEFAULT_SAMPLER = 25, 3.0, "ddim"
+WALKS: Mapping[Task, Callable[[Start], Walk]] = {
+    "text2img": text2img.walk,
+    "img2img": img2img.walk,
+    "inpaint": inpaint.walk,
+}
 DEFAULT_STRENGTH = {"text2img": 1.0, "img2img": 0.8, "inpaint": 1.0}
 FACTOR = 4  # pixels a latent cell is wide
 ROWS = 16  # of a batch of the U-Net or the decoder; short ones are padded, so that no picture depends on its company
@@ -125,7 +131,7 @@ class Networks:
 class LatentGenerator:
     """`builtin:ldm`, or any folder of the same kind: text in, picture out, guidance, steps and sampler as knobs."""
 
-    tasks: frozenset[Task] = frozenset({"text2img", "img2img", "inpaint"})
+    tasks: frozenset[Task] = frozenset(WALKS)
     knobs = frozenset({"guidance", "guidance_window", "guidance_rescale", "steps", "sampler", "strength"})
     batch = 2 * ROWS
     packs = True
@@ -222,7 +228,7 @@ class LatentGenerator:
             strength=DEFAULT_STRENGTH[settings.task] if settings.strength is None else settings.strength,
         )
         return Trip(
-            walk=walks()[settings.task](start),
+            walk=WALKS[settings.task](start),
             text=request.text,
             negative_text=request.negative_text,
             guidance=Guidance(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from generators.samplers import Query, Walk, mixed
-from generators.tasks import Start
+from generators.tasks.start import Start
 
 
 def walk(start: Start) -> Walk:

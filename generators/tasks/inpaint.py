@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from generators.api import Pixels
 from generators.samplers import Walk
-from generators.tasks import Start, img2img
+from generators.tasks import img2img
+from generators.tasks.start import Start
 
 
 def walk(start: Start) -> Walk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generators.samplers import Walk
-from generators.tasks import Start
+from generators.tasks.start import Start
 
 
 def walk(start: Start) -> Walk:
