@@ -45,7 +45,7 @@ train-autoencoder: scenes
 	$(BIN)/python -m generators.train.autoencoder --data $(DATA) --out $(DATA)/autoencoder
 
 train-clip: scenes
-	$(BIN)/python -m generators.train.clip --data $(DATA) --out generators/weights/studio_clip
+	$(BIN)/python -m generators.train.clip --data $(DATA) --out generators/weights/studio_clip --minutes 20
 
 train-ldm: train-autoencoder
 	$(BIN)/python -m generators.train.ldm --data $(DATA) --autoencoder $(DATA)/autoencoder/vae --out $(DATA)/ldm --minutes $(MINUTES)

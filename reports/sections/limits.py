@@ -24,6 +24,9 @@ LIMITS = {
     "it unsteady.",
     "precision_studio": _STUDIO_FEATURES
     + " A generator that repeats one good picture scores high; one odd reference picture widens what counts as good.",
+    "density_studio": _STUDIO_FEATURES
+    + " It exceeds 1 where pictures crowd around the commonest references: more is not always better.",
+    "coverage_studio": _STUDIO_FEATURES + " It grows with the number of pictures: compare only equal n.",
     "recall_studio": _STUDIO_FEATURES
     + " It depends on how many pictures either side has; a wide scatter of bad pictures can raise it.",
     "fid": "Its network was trained to name photographs of things. It is biased upwards when there are few pictures "

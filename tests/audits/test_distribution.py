@@ -2,13 +2,24 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFilter
 
-from audit.audits.distribution import fd_studio, fid, kid_studio, precision_studio, recall_studio
+from audit.audits.distribution import (
+    coverage_studio,
+    density_studio,
+    fd_studio,
+    fid,
+    kid_studio,
+    precision_studio,
+    recall_studio,
+)
 from audit.audits.features import inception_pool
 from audit.audits.features import studio as features_audit
-from audit.references import build, save
-from audit.weights import MissingWeightsError
+from audit.features import models
+from audit.references import build, load, save
+from audit.statistics import prdc
+from audit.weights import MissingWeightsError, require, sha256_of
 from tests.audits.toys import view
 
 
@@ -59,12 +70,26 @@ def test_more_blur_or_noise_is_farther_away(reference, harm, doses):
         assert found[-1].low > found[0].value
 
 
-def test_noise_lowers_precision(reference):
-    scorer = precision_studio.set_scorer(reference=reference)
+@pytest.mark.parametrize(("audit", "honest"), [(precision_studio, 0.7), (density_studio, 0.7)])
+def test_noise_lowers_precision_and_density(reference, audit, honest):
+    scorer = audit.set_scorer(reference=reference)
     clean = [scene(5000 + i) for i in range(60)]
     doses = [scorer(features([noisy(p, dose) for p in clean]), names(60)) for dose in (0, 60)]
-    assert doses[0].value > 0.8
+    assert doses[0].value > honest
     assert doses[1].high < doses[0].low
+
+
+def test_density_is_not_taken_in_by_flat_colours_where_precision_is():
+    """On the reference that ships: held-out scenes against the others, and pictures of one colour."""
+    ships = load("studio-held-out", model=sha256_of(require("studio-clip")))
+    colours = np.random.default_rng(0).integers(0, 256, (40, 1, 1, 3), dtype=np.uint8)
+    model = models.load("studio")
+    flat = model.image_features([torch.from_numpy(np.tile(c, (64, 64, 1)).transpose(2, 0, 1)) for c in colours]).numpy()
+    balls, others = prdc.Reference.of(ships.features[::2], prdc.K), ships.features[1::2]
+    honest, fooled = prdc.prdc(others, balls), prdc.prdc(flat.astype(float), balls)
+    assert honest.density == pytest.approx(1, abs=0.1)
+    assert fooled.density < 0.3 * honest.density
+    assert fooled.density / honest.density < fooled.precision / honest.precision
 
 
 def test_clean_pictures_score_at_the_floor_and_the_note_names_it(reference):
@@ -75,13 +100,14 @@ def test_clean_pictures_score_at_the_floor_and_the_note_names_it(reference):
     assert kid.low < 0 < kid.high
 
 
-def test_a_generator_that_repeats_itself_loses_recall(reference):
+@pytest.mark.parametrize("audit", [recall_studio, coverage_studio])
+def test_a_generator_that_repeats_itself_loses_recall_and_coverage(reference, audit):
     varied, repeated = (
         features([scene(4000 + i) for i in range(60)]),
         features([scene(4000 + i % 4) for i in range(60)]),
     )
-    scorer = recall_studio.set_scorer(reference=reference)
-    assert scorer(repeated, names(60)).value < 0.2 * scorer(varied, names(60)).value
+    scorer = audit.set_scorer(reference=reference)
+    assert scorer(repeated, names(60)).value < 0.3 * scorer(varied, names(60)).value
 
 
 def test_too_few_pictures_are_flagged(reference):
