@@ -44,6 +44,7 @@ class RunConfig:
         options: audit name -> option -> value.
         task: text2img, img2img, inpaint, control or upscale; the pictures it needs are the suite's inputs.
         strengths: swept by img2img and inpaint, 0..1, the share of the steps that is walked.
+        control_scales: swept by control, how much the control picture counts.
         limit: use that many of the suite's prompts.
         batch, shard: pictures in a call of the generator, and in a file; None lets the generator decide.
     """
@@ -59,6 +60,7 @@ class RunConfig:
     replicates: int = 1
     task: str = "text2img"
     strengths: tuple[float, ...] = ()
+    control_scales: tuple[float, ...] = ()
     audits: tuple[str, ...] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limit: int | None = None
@@ -127,6 +129,8 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--task", choices=TASKS, help="default text2img; the others take the pictures under inputs")
     strength = "for img2img and inpaint: 0..1, how much is made anew"
     run.add_argument("--strength", type=_flag(_floats), metavar="0.3,0.8", help=strength)
+    scale = "for control: how much the control picture counts, 1 as in training"
+    run.add_argument("--control-scale", type=_flag(_floats), metavar="0.5,1", help=scale)
     run.add_argument("--replicates", type=_flag(_int), metavar="N", help="pictures per prompt and cell (default 1)")
     run.add_argument("--audits", type=_flag(_names), metavar="A,B", help="default: every headline audit")
     run.add_argument("--limit", type=_flag(_int), metavar="N", help="only N prompts, evenly spaced")
@@ -287,6 +291,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "guidance_rescale": _floats,
     "task": _task,
     "strength": _floats,
+    "control_scale": _floats,
     "replicates": _int,
     "audits": _names,
     "limit": _int,
@@ -302,4 +307,5 @@ _FIELDS = {
     "guidance_window": "guidance_windows",
     "guidance_rescale": "guidance_rescales",
     "strength": "strengths",
+    "control_scale": "control_scales",
 }

@@ -31,6 +31,7 @@ class Sweep:
     replicates: int = 1
     task: Task = "text2img"
     strengths: tuple[float, ...] = ()
+    control_scales: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.replicates < 1:
@@ -46,6 +47,11 @@ class Sweep:
                 raise PlanError(f"a guidance window must rise within 0 to 1, such as 0.3:0.9, got {low:g}:{high:g}")
         if self.strengths and self.task not in STRONG:
             raise PlanError(f"strength means nothing for {self.task}; it goes with {' and '.join(STRONG)}")
+        if self.control_scales and self.task != "control":
+            raise PlanError(f"control scale means nothing for {self.task}; it goes with control")
+        for scale in self.control_scales:
+            if not math.isfinite(scale) or scale < 0:
+                raise PlanError(f"control scale must be a number of 0 or more, got {scale}")
         for strength in self.strengths:
             if not 0 <= strength <= 1:
                 raise PlanError(f"strength must lie in 0 to 1, got {strength:g}")
@@ -88,6 +94,7 @@ def cells(sweep: Sweep, knobs: Collection[str]) -> list[Settings]:
         "guidance_window": sweep.guidance_windows,
         "guidance_rescale": sweep.guidance_rescales,
         "strength": sweep.strengths,
+        "control_scale": sweep.control_scales,
     }
     swept = {knob: tried for knob, tried in values.items() if tried and knob in knobs}
     product = (dict(zip(swept, each, strict=True)) for each in itertools.product(*swept.values()))

@@ -89,6 +89,7 @@ def sweep_of(config: RunConfig) -> Sweep:
         replicates=config.replicates,
         task=cast(Task, config.task),
         strengths=config.strengths,
+        control_scales=config.control_scales,
     )
 
 

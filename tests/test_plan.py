@@ -54,6 +54,25 @@ def test_windows_and_rescaling_are_swept_and_named() -> None:
     assert cell_name(found[1]) == "guidance=3 guidance_rescale=0.7 guidance_window=0.3:0.9"
 
 
+def test_strength_and_control_scale_go_with_their_tasks() -> None:
+    knobs = ALL | {"strength", "control_scale"}
+    assert cells(Sweep(task="inpaint", strengths=(0.5, 1.0)), knobs) == [
+        Settings(task="inpaint", strength=0.5),
+        Settings(task="inpaint", strength=1.0),
+    ]
+    [one] = cells(Sweep(task="control", control_scales=(0.5,)), knobs)
+    assert cell_name(one) == "control_scale=0.5 task=control"
+    with pytest.raises(PlanError, match="goes with control"):
+        Sweep(control_scales=(1.0,))
+    with pytest.raises(PlanError, match="0 or more, got -1"):
+        Sweep(task="control", control_scales=(-1.0,))
+
+
+def test_a_task_whose_picture_a_prompt_lacks_is_refused() -> None:
+    with pytest.raises(PlanError, match="img2img needs a source"):
+        plan(suite("a"), [source()], Sweep(task="img2img"))
+
+
 @pytest.mark.parametrize("window", [(0.5, 0.5), (0.9, 0.3), (-0.1, 1.0), (0.0, 1.5), (float("nan"), 1.0)])
 def test_a_window_that_is_none_is_refused(window: tuple[float, float]) -> None:
     with pytest.raises(PlanError, match="must rise within 0 to 1"):

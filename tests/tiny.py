@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    ControlNetModel,
+    DDPMScheduler,
     DiffusionPipeline,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -20,6 +22,7 @@ from diffusers import (
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
+    StableDiffusionUpscalePipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -152,23 +155,57 @@ def sd3(folder: Path) -> Path:
             transformer=SD3Transformer2DModel(
                 sample_size=8,
                 patch_size=1,
-                in_channels=4,
+                in_channels=16,
                 num_layers=1,
                 attention_head_dim=8,
                 num_attention_heads=2,
                 joint_attention_dim=2 * wide,
                 caption_projection_dim=16,
                 pooled_projection_dim=2 * wide,
-                out_channels=4,
+                out_channels=16,
             ),
             scheduler=FlowMatchEulerDiscreteScheduler(),
-            vae=vae(use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5),
+            vae=vae(16, use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5),
             text_encoder=CLIPTextModelWithProjection(text_config(wide)),
             tokenizer=tokenizer(folder / "tokenizer"),
             text_encoder_2=CLIPTextModelWithProjection(text_config(wide)),
             tokenizer_2=tokenizer(folder / "tokenizer_2"),
             text_encoder_3=T5EncoderModel(t5_config(2 * wide)),
             tokenizer_3=letter_tokenizer(),
+        )
+        return saved(pipeline, folder)
+
+
+def controlnet(folder: Path) -> Path:
+    """A ControlNet for `sd15`, whose last layers are not the zeros that training starts from."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        made = ControlNetModel.from_unet(unet(16), conditioning_embedding_out_channels=(8, 8, 16, 16))
+        for block in [*made.controlnet_down_blocks, made.controlnet_mid_block, made.controlnet_cond_embedding.conv_out]:
+            torch.nn.init.normal_(block.weight, std=0.5)
+        made.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def upscaler(folder: Path) -> Path:
+    """Like Stable Diffusion x4: the low-resolution picture is stacked onto the latent."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        pipeline = StableDiffusionUpscalePipeline(
+            vae=AutoencoderKL(
+                block_out_channels=(8, 8, 8),
+                norm_num_groups=4,
+                layers_per_block=1,
+                down_block_types=("DownEncoderBlock2D",) * 3,
+                up_block_types=("UpDecoderBlock2D",) * 3,
+                sample_size=64,
+            ),
+            text_encoder=CLIPTextModel(text_config()),
+            tokenizer=tokenizer(folder / "tokenizer"),
+            unet=unet(16, in_channels=7, num_class_embeds=1000),
+            low_res_scheduler=DDPMScheduler(),
+            scheduler=EulerDiscreteScheduler(),
+            max_noise_level=350,
         )
         return saved(pipeline, folder)
 

@@ -1,16 +1,19 @@
-"""`diffusers:ID-or-FOLDER[@REVISION][?OPTIONS]`: any text-to-image pipeline of the diffusers library.
+"""`diffusers:ID-or-FOLDER[@REVISION][?OPTIONS]`: any image pipeline of the diffusers library.
 
 Options: dtype (float32, float16, bfloat16), variant (of the weight files, such as fp16), class (the pipeline, where
-`AutoPipelineForText2Image` does not know it), safety (keep, off), batch. A safety checker that a pipeline brings is
-kept unless safety=off; a picture it flags is skipped with that reason, never scored as a black one.
+`AutoPipelineForText2Image` does not know it), controlnet (a folder), safety (keep, off), batch.
 
-Every picture's noise comes from its own CPU generator, so neither batch nor device chooses it.
+A text-to-image pipeline does image to image and inpainting too where its family has pipelines for them; ControlNet,
+upscaling and inpainting pipelines do their own task. A safety checker that a pipeline brings is kept unless safety=off;
+a picture it flags is skipped with that reason, never scored as a black one. Every picture's noise comes from its own
+CPU generator, so neither batch nor device chooses it.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +21,23 @@ import torch
 from numpy.typing import NDArray
 
 from generators.adapters.options import OptionError, near, split_options
-from generators.adapters.pipelines import fingerprint, fresh_scheduler, load_pipeline, locate, samplers_of
+from generators.adapters.pipelines import (
+    fingerprint,
+    fresh_scheduler,
+    load_pipeline,
+    locate,
+    samplers_of,
+    weights_digest,
+)
+from generators.adapters.tasks import missing, pictures_for, shape_of, siblings
 from generators.api import GeneratorError, Pixels, Refusal, Request, Settings, Task
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-OPTIONS = ("dtype", "variant", "class", "safety", "batch")
+OPTIONS = ("dtype", "variant", "class", "controlnet", "safety", "batch")
 BATCH = 4
 ARGUMENTS = {"steps": "num_inference_steps", "guidance": "guidance_scale", "height": "height", "width": "width"}
 """Knob -> the argument of a pipeline's __call__ that it sets."""
+WEIGHTS = {"strength": "strength", "control_scale": "controlnet_conditioning_scale"}
 
 
 class DiffusersGenerator:
@@ -37,14 +49,15 @@ class DiffusersGenerator:
 
     def __init__(self, pipeline: Any, *, name: str, digest: str, device: str, batch: int = BATCH) -> None:
         self.name = name
-        self.tasks: frozenset[Task] = frozenset({"text2img"})
+        self.pipelines = siblings(pipeline)
+        self.tasks: frozenset[Task] = frozenset(self.pipelines)
         self.batch = batch
         self.device = device
         self.pipeline = pipeline
         self.scheduler = pipeline.scheduler
         self.samplers = samplers_of(pipeline)
-        self.accepted = frozenset(inspect.signature(pipeline.__call__).parameters)
-        self.knobs = knobs_of(pipeline, self.accepted)
+        self.accepted = {task: accepted_by(each) for task, each in self.pipelines.items()}
+        self.knobs = frozenset().union(*(knobs_of(each, self.accepted[task]) for task, each in self.pipelines.items()))
         self.digest = digest
 
     @classmethod
@@ -72,9 +85,12 @@ class DiffusersGenerator:
             variant=variant,
             class_name=options.get("class"),
             with_safety=safety == "keep",
+            controlnet=Path(options["controlnet"]) if "controlnet" in options else None,
         ).to(place)
         pipeline.set_progress_bar_config(disable=True)
         choices = {"dtype": dtype, "safety": safety, "class": type(pipeline).__name__}
+        if "controlnet" in options:
+            choices["controlnet"] = weights_digest(Path(options["controlnet"]), variant)
         digest = fingerprint(folder, variant=variant, choices=choices)
         return cls(pipeline, name=f"diffusers:{rest}", digest=digest, device=place, batch=int(batch))
 
@@ -84,13 +100,14 @@ class DiffusersGenerator:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
         """Pictures in batches of equal settings; whatever goes wrong with a batch is the refusal of its requests."""
-        groups: dict[tuple[Settings, bool], list[int]] = {}
+        groups: dict[tuple[Settings, bool, tuple[int, ...]], list[int]] = {}
         for index, request in enumerate(requests):
             if reason := self.unfit(request):
                 yield index, Refusal("failed", reason)
             else:
                 # With and without a negative prompt stay apart: "none" and an empty one may not mean the same.
-                groups.setdefault((request.settings, bool(request.negative_text)), []).append(index)
+                alike = request.settings, bool(request.negative_text), shape_of(request)
+                groups.setdefault(alike, []).append(index)
         for indices in groups.values():
             for start in range(0, len(indices), self.batch):
                 chunk = indices[start : start + self.batch]
@@ -100,7 +117,9 @@ class DiffusersGenerator:
         """Why a request cannot be served; empty where it can."""
         sampler = request.settings.sampler
         if request.settings.task not in self.tasks:
-            return f"{self.name} does text2img only, not {request.settings.task}"
+            return f"{self.name} does {', '.join(sorted(self.tasks))} only, not {request.settings.task}"
+        if lacking := missing(request):
+            return f"{request.settings.task} needs a {lacking}; give the prompt one under inputs"
         if sampler is not None and not self.samplers:
             return f"no sampler {sampler!r}: {type(self.pipeline).__name__} has only its own, {self.own_sampler}"
         if sampler is not None and sampler not in self.samplers:
@@ -129,16 +148,18 @@ class DiffusersGenerator:
     def call(self, requests: Sequence[Request]) -> Any:
         """The pipeline's output: `images` is float (B, height, width, 3) in 0..1, NaN where arithmetic overflowed."""
         settings = requests[0].settings
-        self.pipeline.scheduler = fresh_scheduler(self.scheduler, settings.sampler)
+        pipeline, accepted = self.pipelines[settings.task], self.accepted[settings.task]
+        pipeline.scheduler = fresh_scheduler(self.scheduler, settings.sampler)
         arguments: dict[str, Any] = {
             argument: value
             for knob, argument in ARGUMENTS.items()
-            if knob in self.knobs and (value := getattr(settings, knob)) is not None
+            if argument in accepted and (value := getattr(settings, knob)) is not None
         }
-        if requests[0].negative_text and "negative_prompt" in self.accepted:
+        arguments |= pictures_for(requests, accepted)
+        if requests[0].negative_text and "negative_prompt" in accepted:
             arguments["negative_prompt"] = [request.negative_text for request in requests]
         with torch.inference_mode():
-            return self.pipeline(
+            return pipeline(
                 prompt=[request.text for request in requests],
                 generator=[torch.Generator("cpu").manual_seed(request.seed) for request in requests],
                 output_type="np",
@@ -146,9 +167,15 @@ class DiffusersGenerator:
             )
 
 
+def accepted_by(pipeline: Any) -> frozenset[str]:
+    """The arguments of a pipeline's call."""
+    return frozenset(inspect.signature(pipeline.__call__).parameters)
+
+
 def knobs_of(pipeline: Any, accepted: frozenset[str]) -> frozenset[str]:
     """The settings that the pipeline listens to; a guidance-free one (Flux schnell) takes that argument in vain."""
     knobs = {knob for knob, argument in ARGUMENTS.items() if argument in accepted}
+    knobs |= {knob for knob, argument in WEIGHTS.items() if argument in accepted}
     core = getattr(pipeline, "transformer", None)
     if core is not None and getattr(core.config, "guidance_embeds", True) is False:
         knobs.discard("guidance")

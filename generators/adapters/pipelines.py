@@ -67,7 +67,13 @@ def locate(subject: str, variant: str | None) -> Path:
 
 
 def load_pipeline(
-    folder: Path, *, dtype: torch.dtype, variant: str | None, class_name: str | None, with_safety: bool
+    folder: Path,
+    *,
+    dtype: torch.dtype,
+    variant: str | None,
+    class_name: str | None,
+    with_safety: bool,
+    controlnet: Path | None = None,
 ) -> Any:
     """The pipeline in a folder, on the CPU; from safetensors only, without code from the folder.
 
@@ -80,10 +86,29 @@ def load_pipeline(
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
         with without_loading_bars():
+            if controlnet is not None:
+                options["controlnet"] = load_controlnet(controlnet, dtype=dtype, variant=variant)
             return pipeline_class(class_name).from_pretrained(str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, AttributeError, KeyError, TypeError) as error:
         hint = "" if class_name else "; if its class is not known for text2img, name it: ?class=StableDiffusionPipeline"
         raise GeneratorError(f"diffusers: {str(folder)!r} cannot be loaded: {error}{hint}") from error
+
+
+def load_controlnet(folder: Path, *, dtype: torch.dtype, variant: str | None) -> Any:
+    """A ControlNet of Stable Diffusion 1.x, 2.x or XL, from safetensors.
+
+    Raises:
+        GeneratorError: no such folder, or not its configuration.
+    """
+    from diffusers import ControlNetModel
+
+    config = folder / "config.json"
+    if not config.is_file():
+        raise GeneratorError(f"diffusers: controlnet={folder}: no config.json there; give a folder by save_pretrained")
+    if json.loads(config.read_text(encoding="utf-8")).get("_class_name") != "ControlNetModel":
+        raise GeneratorError(f"diffusers: controlnet={folder}: {config} is not that of a ControlNetModel")
+    options: dict[str, Any] = {dtype_option(): dtype, "variant": variant, "use_safetensors": True}
+    return ControlNetModel.from_pretrained(str(folder), local_files_only=True, **options)
 
 
 def checked_parts(folder: Path) -> dict[str, Any]:
@@ -162,6 +187,14 @@ def fingerprint(folder: Path, *, variant: str | None, choices: Mapping[str, str]
     for name in sorted(set(checked_parts(folder)) - skipped):
         files += part_files(folder / name, variant)
     for path in files:
+        total.update(f"{path.relative_to(folder).as_posix()}\x00{file_digest(path)}\n".encode())
+    return total.hexdigest()
+
+
+def weights_digest(folder: Path, variant: str | None) -> str:
+    """SHA-256 over the files of one part."""
+    total = hashlib.sha256()
+    for path in part_files(folder, variant):
         total.update(f"{path.relative_to(folder).as_posix()}\x00{file_digest(path)}\n".encode())
     return total.hexdigest()
 

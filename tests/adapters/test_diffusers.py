@@ -106,7 +106,7 @@ def test_sizes_may_differ_within_one_call(generators):
 @pytest.mark.parametrize("kind", UNETS)
 def test_samplers_can_be_swapped_on_u_nets(generators, kind):
     generator = generators[kind]
-    assert generator.knobs == {"steps", "guidance", "height", "width", "sampler"}
+    assert generator.knobs == {"steps", "guidance", "height", "width", "sampler", "strength"}
     drawn = pictures(generator, ask(), *(ask(sampler=name) for name in generator.samplers))
     assert all(isinstance(picture, np.ndarray) and picture.std() > 5 for picture in drawn)
     assert len({picture.tobytes() for picture in drawn[1:]}) >= 4
@@ -115,7 +115,7 @@ def test_samplers_can_be_swapped_on_u_nets(generators, kind):
 
 
 def test_flow_matching_pipelines_have_only_their_own_sampler(generators):
-    assert generators["sd3"].knobs == {"steps", "guidance", "height", "width"}
+    assert generators["sd3"].knobs == {"steps", "guidance", "height", "width", "strength"}
     [answer] = pictures(generators["sd3"], ask(sampler="ddim"))
     assert answer.status == "failed"
     assert "only its own, FlowMatchEulerDiscreteScheduler" in answer.reason
@@ -136,9 +136,9 @@ def test_what_a_pipeline_rejects_fails_with_its_words(generators):
 
 
 def test_other_tasks_are_not_done(generators):
-    [answer] = pictures(generators["sd15"], Request(text="a hand", settings=Settings(task="inpaint")))
+    [answer] = pictures(generators["sd15"], Request(text="a hand", settings=Settings(task="upscale")))
     assert answer.status == "failed"
-    assert "text2img only" in answer.reason
+    assert "does img2img, inpaint, text2img only, not upscale" in answer.reason
 
 
 def test_nan_is_a_failure_not_a_black_picture(folders):
