@@ -3,7 +3,8 @@
     builtin:ldm[@FOLDER]                                   the latent diffusion model that ships with the program
     studio:[?OPTIONS]                                      rendered scenes, honest or with planted defects
     images:DIR[?prompts=FILE]                              pictures that exist already
-    diffusers:ID-or-FOLDER[@REVISION][?dtype=...&...]      any text-to-image pipeline of the diffusers library
+    diffusers:ID-or-FOLDER[@REVISION][?dtype=...&...]      any image pipeline of the diffusers library
+    openai:URL?model=NAME[&...]                            any server that speaks the OpenAI images API
 
 Installed packages add schemes through the entry-point group "sixthfinger.generators": the entry's name is the scheme,
 its value a callable (rest, *, device) -> Generator.
@@ -80,4 +81,16 @@ def _diffusers(rest: str, device: str) -> Generator:
     return DiffusersGenerator.load(rest, device)
 
 
-BUILTIN: dict[str, Loader] = {"builtin": _builtin, "studio": _studio, "images": _images, "diffusers": _diffusers}
+def _openai(rest: str, device: str) -> Generator:
+    from generators.adapters.openai import OpenAIGenerator
+
+    return OpenAIGenerator.parse(rest)
+
+
+BUILTIN: dict[str, Loader] = {
+    "builtin": _builtin,
+    "studio": _studio,
+    "images": _images,
+    "diffusers": _diffusers,
+    "openai": _openai,
+}

@@ -23,7 +23,7 @@ def test_a_folder_of_pictures_loads_by_its_specification(tmp_path):
     ("spec", "message"),
     [
         ("image:out", "no generator scheme 'image' (in 'image:out'); did you mean images?"),
-        ("zzz:out", "no generator scheme 'zzz' (in 'zzz:out'); there is builtin, studio, images, diffusers"),
+        ("zzz:out", "no generator scheme 'zzz' (in 'zzz:out'); there is builtin, studio, images, diffusers, openai"),
         ("builtin", "'builtin' is no generator; write SCHEME:REST"),
         ("", "'' is no generator; write SCHEME:REST"),
     ],
@@ -38,8 +38,8 @@ def test_a_bare_folder_is_told_how_to_be_written(tmp_path):
         load(str(tmp_path))
 
 
-def test_the_four_schemes_are_there():
-    assert schemes()[:4] == ["builtin", "studio", "images", "diffusers"]
+def test_the_five_schemes_are_there():
+    assert schemes()[:5] == ["builtin", "studio", "images", "diffusers", "openai"]
 
 
 def test_loading_a_folder_of_pictures_imports_no_model_library(tmp_path):
