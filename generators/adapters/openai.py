@@ -170,9 +170,7 @@ def picture_of(answer: Any) -> Pixels | Refusal:
     try:
         with Image.open(io.BytesIO(base64.b64decode(data[0].b64_json, validate=True))) as opened:
             if opened.width * opened.height > MOST_PIXELS:
-                return Refusal(
-                    "failed", f"the server's picture has {opened.width} x {opened.height} pixels, over 100 million"
-                )
+                return Refusal("failed", f"the server's picture is too large: {opened.width} x {opened.height} pixels")
             return to_rgb(opened)
     except (binascii.Error, UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         return Refusal("failed", f"the server's picture cannot be read: {error}")

@@ -223,7 +223,7 @@ def test_a_run_over_an_api_goes_on_where_it_stopped(server, tmp_path, monkeypatc
         ("http://h/v1", "which model of http://h/v1? write openai:http://h/v1?model=NAME"),
         ("http://h/v1?model=m&size=big", "size must be WIDTHxHEIGHT"),
         ("http://h/v1?model=m&rate=0", "rate must be a whole number from 1"),
-        ("http://h/v1?model=m&retires=3", "did you mean retries?"),
+        ("http://h/v1?model=m&retires=3", "did you mean retries"),
         ("http://h/v1?model=m&format=png", "there is b64_json and none"),
         ("https://h/v1?model=m&key_env=NOT_SET_ANYWHERE", "environment variable NOT_SET_ANYWHERE"),
     ],
