@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from audit.store import RunFolder
-from audit.types import Contrast, Estimate, Json, Prompt
+from audit.types import Contrast, Estimate, Json, Prompt, knob_words
 from reports.words import settings_words
 
 
@@ -188,7 +188,7 @@ def _run(label: str, folder: RunFolder) -> Run:
     stopped = pictures["status"].isna()
     pictures["status"] = pictures["status"].mask(stopped, "missing")
     pictures["error"] = pictures["error"].mask(stopped, "not made: the run stopped before it").fillna("")
-    pictures["settings"] = [json.loads(text) for text in pictures["settings"]]
+    pictures["settings"] = [_settings(text) for text in pictures["settings"]]
     scores = folder.scores()
     return Run(
         label=label,
@@ -208,3 +208,8 @@ def _columns(runs: Sequence[Run]) -> Iterator[Column]:
         for row in rows_of(run.pictures.drop_duplicates(["generator", "cell"])):
             yield Column(index, run, row["generator"], row["cell"], row["settings"])
             index += 1
+
+
+def _settings(text: str) -> dict[str, Json]:
+    """A cell's knobs; one that has several numbers, such as a window, as the text its flag takes."""
+    return {knob: knob_words(value) if isinstance(value, list) else value for knob, value in json.loads(text).items()}
