@@ -37,7 +37,7 @@ PROMPTS = (
     "a blue cube left of a yellow cone",
     "a close-up of a red brick wall",
 )
-GUIDANCES, STEPS = (1.0, 2.0, 4.0, 6.0), (5, 10, 20)  # divisors of 1000, where diffusers' DDIM keeps to its timesteps
+GUIDANCES, STEPS = (1.0, 2.0, 4.0, 6.0), (5, 10)  # divisors of 1000, where diffusers' DDIM keeps to its timesteps
 SHARES, WINDOW_STEPS, WINDOW_GUIDANCE = (0.25, 0.5, 0.75, 1.0), 20, 4.0
 
 Cell = tuple[float, int, float]

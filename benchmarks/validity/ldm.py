@@ -1,6 +1,6 @@
 """Is the built-in model any good, and does guidance trade as it should?
 
-    python benchmarks/validity/ldm.py --data DIR --early DIR/ldm/early --prompts 400
+    python benchmarks/validity/ldm.py --data DIR --early DIR/ldm/early --prompts 256
 
 Pictures of held-out captions from the shipped model and from the same model after 2 % of its training, scored with the
 studio feature model against held-out scenes; alignment against shuffled captions; guidance 1 against 6, paired by seed.
@@ -54,8 +54,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--early", type=Path, required=True)
-    parser.add_argument("--prompts", type=int, default=400)
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--prompts", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=20)
     chosen = parser.parse_args()
 
     texts = [words[0] for words in read_scenes(chosen.data, "held_out").captions[: chosen.prompts]]

@@ -55,10 +55,11 @@ def loss_curve(facts: Path, out: Path) -> None:
 
     losses = np.array([row[:2] for row in json.loads(facts.read_text())["losses"]])
     width = min(20, len(losses))
+    middle = (width - 1) // 2
     smooth = np.convolve(losses[:, 1], np.ones(width) / width, mode="valid")
     figure, axes = plt.subplots(figsize=(6, 3), dpi=110)
     axes.plot(losses[:, 0], losses[:, 1], color="#bbbbbb", linewidth=0.6)
-    axes.plot(losses[width - 1 :, 0], smooth, color="#0072b2")
+    axes.plot(losses[middle : middle + len(smooth), 0], smooth, color="#0072b2")
     axes.set(xlabel="step", ylabel="weighted v-prediction loss", yscale="log")
     figure.tight_layout()
     figure.savefig(out)
