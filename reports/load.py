@@ -210,6 +210,6 @@ def _columns(runs: Sequence[Run]) -> Iterator[Column]:
             index += 1
 
 
-def _settings(text: str) -> dict[str, Json]:
+def _settings(text: str) -> Json:
     """A cell's knobs; one that has several numbers, such as a window, as the text its flag takes."""
     return {knob: knob_words(value) if isinstance(value, list) else value for knob, value in json.loads(text).items()}
