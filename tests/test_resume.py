@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -104,8 +105,15 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path) -> None:
         *(sys.executable, "-m", "audit", "run", "--suite", str(tmp_path / "prompts.txt"), "--no-report"),
         *("--generator", "fake:?delay=0.05", "--audits", ",".join(AUDITS), "--out", str(out)),
     ]
+    # a shell that runs the tests in the background makes its children deaf to Ctrl-C
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not shards_of(out):
         time.sleep(0.02)
