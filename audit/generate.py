@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from audit.images import ImageError, checked, digest, encode_webp
 from audit.redact import redact
@@ -50,6 +51,7 @@ def request_of(job: Job, inputs: Inputs) -> Request:
 def generate(generator: Generator, jobs: Sequence[Job], batch: int, inputs: Inputs) -> list[Made]:
     """One result per job, in order. The jobs go to the generator in slices of `batch`."""
     device = str(getattr(generator, "device", "cpu"))
+    inputs = cache(inputs)  # the cells of a sweep share their prompts' pictures
     made: list[Made] = []
     for start in range(0, len(jobs), batch):
         chunk = jobs[start : start + batch]

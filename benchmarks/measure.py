@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from audit.manifest import machine as about_machine
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -53,19 +54,11 @@ def machine() -> str:
     """The accelerator where there is one, else the processor and the threads torch uses."""
     import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    model = [line for line in _cpuinfo() if line.startswith("model name")]
-    name = model[0].partition(":")[2].strip() if model else platform.machine()
-    return f"{name}, {torch.get_num_threads()} threads"
+    found = about_machine()
+    return str(found["gpu"] or f"{found['cpu']}, {torch.get_num_threads()} threads")
 
 
 def write(name: str, result: Mapping[str, Any]) -> None:
     """To benchmarks/results/NAME.json, stamped."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({**result, **stamp()}, indent=2) + "\n")
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.is_file() else []

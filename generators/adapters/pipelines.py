@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -186,17 +186,18 @@ def fingerprint(folder: Path, *, variant: str | None, choices: Mapping[str, str]
     files = [folder / "model_index.json"]
     for name in sorted(set(checked_parts(folder)) - skipped):
         files += part_files(folder / name, variant)
-    for path in files:
-        total.update(f"{path.relative_to(folder).as_posix()}\x00{file_digest(path)}\n".encode())
+    total.update(listed(folder, files))
     return total.hexdigest()
 
 
 def weights_digest(folder: Path, variant: str | None) -> str:
     """SHA-256 over the files of one part."""
-    total = hashlib.sha256()
-    for path in part_files(folder, variant):
-        total.update(f"{path.relative_to(folder).as_posix()}\x00{file_digest(path)}\n".encode())
-    return total.hexdigest()
+    return hashlib.sha256(listed(folder, part_files(folder, variant))).hexdigest()
+
+
+def listed(folder: Path, files: Iterable[Path]) -> bytes:
+    """Each file's name within the folder, and the digest of its content: what the hashes of weights are made over."""
+    return "".join(f"{path.relative_to(folder).as_posix()}\x00{file_digest(path)}\n" for path in files).encode()
 
 
 def part_files(folder: Path, variant: str | None) -> list[Path]:
