@@ -1,6 +1,6 @@
 """Generators by specification: "SCHEME:REST" -> Generator. Nothing is imported before its scheme is asked for.
 
-    builtin:ldm[@FOLDER]                                   the latent diffusion model that ships with the program
+    builtin:MODEL[@FOLDER]                                 a model that ships: ldm, upscale, gan, vae, pixel, memorizer
     studio:[?OPTIONS]                                      rendered scenes, honest or with planted defects
     images:DIR[?prompts=FILE]                              pictures that exist already
     diffusers:ID-or-FOLDER[@REVISION][?dtype=...&...]      any image pipeline of the diffusers library
@@ -58,9 +58,9 @@ def plugins() -> dict[str, EntryPoint]:
 
 
 def _builtin(rest: str, device: str) -> Generator:
-    from generators.latent import LatentGenerator
+    from generators import builtin
 
-    return LatentGenerator.load(rest, device=device)
+    return builtin.load(rest, device=device)
 
 
 def _studio(rest: str, device: str) -> Generator:

@@ -8,8 +8,11 @@ and no picture depends on its company.
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,20 +21,35 @@ from generators.guidance import Guidance
 from generators.samplers import Query, Walk
 from generators.schedule import Schedule
 
-Predict = Callable[[Tensor, Tensor, list[str]], Tensor]
-"""The network: latents (R, C, h, w), timesteps (R,) int64 and R texts to its raw predictions (R, C, h, w)."""
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A picture that the network is shown beside the latent (C, H, W), and how strongly it steers."""
+
+    signal: Tensor
+    scale: float = 1.0
+
+    @cached_property
+    def key(self) -> bytes:
+        """Equal for equal pictures and scales."""
+        return hashlib.sha256(struct.pack("d", self.scale) + self.signal.cpu().numpy().tobytes()).digest()
+
+
+Predict = Callable[[Tensor, Tensor, list[str], list[Shown | None]], Tensor]
+"""The network: latents (R, C, h, w), timesteps (R,) int64, R texts and R pictures to its raw predictions."""
 Clean = Callable[[Tensor, Tensor, int], Tensor]
 """Latent, raw prediction, timestep -> the clean latent the prediction means."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trip:
-    """One picture on its way: its walk, and the texts that steer it."""
+    """One picture on its way: its walk, and the texts and the picture that steer it."""
 
     walk: Walk
     text: str
     negative_text: str = ""
     guidance: Guidance = field(default_factory=Guidance)
+    shown: Shown | None = None
 
 
 @dataclass
@@ -44,8 +62,8 @@ class Count:
     padding: int = 0
 
 
-Row = tuple[int, str, bytes]
-"""Timestep, text, the latent's bytes: rows that are equal here have equal answers."""
+Row = tuple[int, str, bytes, bytes]
+"""Timestep, text, the latent's bytes, what is shown: rows that are equal here have equal answers."""
 
 
 @dataclass
@@ -79,16 +97,17 @@ class Packer:
 
     def _answers(self, asked: Sequence[tuple[Trip, Query]]) -> list[Tensor]:
         """The clean latent for each query, all the network's rows being computed in full batches, equal ones once."""
-        wanted: dict[Row, Tensor] = {}
+        wanted: dict[Row, tuple[Tensor, Shown | None]] = {}
         pairs: list[tuple[Row, Row | None]] = []
         for trip, query in asked:
             place = query.latent.cpu().numpy().tobytes()
-            conditional: Row = (query.timestep, trip.text, place)
+            shown = b"" if trip.shown is None else trip.shown.key
+            conditional: Row = (query.timestep, trip.text, place, shown)
             leans = trip.guidance.leans(self.schedule.sigma[query.timestep].item())
-            unconditional: Row | None = (query.timestep, trip.negative_text, place) if leans else None
+            unconditional: Row | None = (query.timestep, trip.negative_text, place, shown) if leans else None
             for row in (conditional, unconditional):
                 if row is not None:
-                    wanted.setdefault(row, query.latent)
+                    wanted.setdefault(row, (query.latent, trip.shown))
             pairs.append((conditional, unconditional))
         self.count.asked += sum(1 + (other is not None) for _, other in pairs)
         predictions = self._predictions(wanted)
@@ -100,16 +119,16 @@ class Packer:
             made.append(self.clean(query.latent, prediction, query.timestep))
         return made
 
-    def _predictions(self, wanted: dict[Row, Tensor]) -> dict[Row, Tensor]:
+    def _predictions(self, wanted: dict[Row, tuple[Tensor, Shown | None]]) -> dict[Row, Tensor]:
         rows = list(wanted)
         predictions: dict[Row, Tensor] = {}
         for start in range(0, len(rows), self.rows):
             chunk = rows[start : start + self.rows]
             spare = self.rows - len(chunk)
             padded = [*chunk, *[chunk[-1]] * spare]
-            latents = torch.stack([wanted[row] for row in padded])
-            timesteps = torch.tensor([timestep for timestep, _, _ in padded], device=latents.device)
-            found = self.predict(latents, timesteps, [text for _, text, _ in padded])
+            latents = torch.stack([wanted[row][0] for row in padded])
+            timesteps = torch.tensor([timestep for timestep, *_ in padded], device=latents.device)
+            found = self.predict(latents, timesteps, [row[1] for row in padded], [wanted[row][1] for row in padded])
             predictions |= zip(chunk, found, strict=False)
             self.count.computed += len(chunk)
             self.count.batches += 1

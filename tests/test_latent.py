@@ -9,8 +9,9 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline
 
+from generators import builtin
 from generators.api import GeneratorError, Request, Settings
-from generators.latent import WEIGHTS, LatentGenerator
+from generators.builtin import WEIGHTS
 from generators.rng import noise_stream
 from generators.train.autoencoder import CONFIG
 from generators.train.ldm import Model, export
@@ -29,7 +30,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def draw(folder: Path, *requests: Request) -> list[np.ndarray]:
-    made = dict(LatentGenerator.load(f"ldm@{folder}", device="cpu").generate(requests))
+    made = dict(builtin.load(f"ldm@{folder}", device="cpu").generate(requests))
     return [made[i] for i in range(len(requests))]
 
 
@@ -64,7 +65,7 @@ def test_seed_and_text_both_matter(folder):
 
 
 def test_each_distinct_text_is_encoded_once(folder, monkeypatch):
-    generator = LatentGenerator.load(f"ldm@{folder}", device="cpu")
+    generator = builtin.load(f"ldm@{folder}", device="cpu")
     inner, seen = generator.networks.text_encoder.forward, []
     monkeypatch.setattr(generator.networks.text_encoder, "forward", lambda ids: seen.append(len(ids)) or inner(ids))
     for guidance in (1.0, 2.0):
@@ -80,7 +81,7 @@ def test_unknown_sampler_names_the_known_ones(folder):
 
 def test_unknown_model_names_what_ships():
     with pytest.raises(GeneratorError, match="no built-in model named 'lmd'"):
-        LatentGenerator.load("lmd")
+        builtin.load("lmd")
 
 
 def test_fingerprint_follows_the_weights(folder, tmp_path):
@@ -88,10 +89,10 @@ def test_fingerprint_follows_the_weights(folder, tmp_path):
 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    assert LatentGenerator.load(f"ldm@{copy}").fingerprint() == LatentGenerator.load(f"ldm@{folder}").fingerprint()
+    assert builtin.load(f"ldm@{copy}").fingerprint() == builtin.load(f"ldm@{folder}").fingerprint()
     config = copy / "unet" / "config.json"
     config.write_text(config.read_text() + "\n")
-    assert LatentGenerator.load(f"ldm@{copy}").fingerprint() != LatentGenerator.load(f"ldm@{folder}").fingerprint()
+    assert builtin.load(f"ldm@{copy}").fingerprint() != builtin.load(f"ldm@{folder}").fingerprint()
 
 
 def test_an_exported_folder_names_no_place_on_the_machine(folder):

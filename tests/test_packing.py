@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from generators.guidance import Guidance
-from generators.packing import Packer, Trip
+from generators.packing import Packer, Shown, Trip
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS, walked
 from generators.schedule import cosine, trailing
@@ -25,10 +25,11 @@ class Network:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, latents: Tensor, timesteps: Tensor, texts: list[str]) -> Tensor:
+    def __call__(self, latents: Tensor, timesteps: Tensor, texts: list[str], shown: list[Shown | None]) -> Tensor:
         self.batches.append(len(latents))
         shift = torch.tensor([len(text) % 7 for text in texts]).view(-1, 1, 1, 1)
-        return torch.sin(2 * latents + shift) * (0.3 + timesteps.view(-1, 1, 1, 1) / 1000)
+        steered = torch.stack([torch.zeros(SHAPE) if each is None else each.signal * each.scale for each in shown])
+        return torch.sin(2 * latents + shift + steered) * (0.3 + timesteps.view(-1, 1, 1, 1) / 1000)
 
 
 def clean(latent: Tensor, velocity: Tensor, timestep: int) -> Tensor:
@@ -52,7 +53,7 @@ def alone(trip: Trip) -> Tensor:
 
     def denoise(latent: Tensor, timestep: int) -> Tensor:
         def ask(text: str) -> Tensor:
-            return network(latent[None], torch.tensor([timestep]), [text])[0]
+            return network(latent[None], torch.tensor([timestep]), [text], [trip.shown])[0]
 
         prediction = ask(trip.text)
         if trip.guidance.leans(SCHEDULE.sigma[timestep].item()):

@@ -21,8 +21,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.measure import figure, interleaved, write
+from generators import builtin
 from generators.api import Request, Settings
-from generators.latent import WEIGHTS, LatentGenerator
+from generators.builtin import WEIGHTS
+from generators.diffusion import DiffusionGenerator
 from generators.quiet import without_loading_bars
 from generators.rng import noise_stream
 from generators.schedule import cosine, trailing
@@ -95,13 +97,13 @@ def window(steps: int, share: float) -> tuple[float, float] | None:
     return (levels[kept - 1] + levels[kept]) / 2, 1.0
 
 
-def packed(generator: LatentGenerator, cells: list[Cell]) -> np.ndarray:
+def packed(generator: DiffusionGenerator, cells: list[Cell]) -> np.ndarray:
     """(cells, prompts, 64, 64, 3)."""
     made = np.stack(generator.draw(requests(cells)))
     return made.reshape(len(PROMPTS), len(cells), *made.shape[1:]).swapaxes(0, 1)
 
 
-def compare(pipeline: Any, generator: LatentGenerator, cells: list[Cell], repeats: int) -> dict[str, Any]:
+def compare(pipeline: Any, generator: DiffusionGenerator, cells: list[Cell], repeats: int) -> dict[str, Any]:
     """Times of the arms, once their pictures agree; and the rows the packer computed of those asked for."""
     everyone = list(range(len(PROMPTS)))
     arms = {
@@ -136,7 +138,7 @@ def main() -> None:
         ("guidance x steps", grid, {"prompt loop": 1.3, "cell loop": 1.0}),
         ("guidance window", windows, {"prompt loop": 1.5, "cell loop": 1.5}),
     ):
-        found = compare(pipeline, LatentGenerator.load("ldm", device=chosen.device), cells, chosen.repeats)
+        found = compare(pipeline, builtin.load("ldm", device=chosen.device), cells, chosen.repeats)
         rows = {key: found[key] for key in ("rows_asked", "rows_computed")}
         for slow, goal in goals.items():
             name = f"{title}: packed against {slow}"

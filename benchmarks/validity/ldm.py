@@ -28,8 +28,8 @@ from audit.statistics.kid import kid_interval
 from audit.statistics.means import mean_interval, paired_interval
 from audit.types import Interval, Prompt, seed_for
 from benchmarks.measure import write
+from generators import builtin
 from generators.api import Request, Settings
-from generators.latent import LatentGenerator
 from generators.train.data import read_scenes
 
 
@@ -37,7 +37,7 @@ def pictures(spec: str, texts: list[str], guidance: float, steps: int) -> list[t
     """uint8 (3, 64, 64) each; the seed is that of a harness prompt named after the position."""
     settings = Settings(guidance=guidance, steps=steps)
     requests = [Request(text=text, seed=seed_for(str(i), 0), settings=settings) for i, text in enumerate(texts)]
-    made = dict(LatentGenerator.load(spec).generate(requests))
+    made = dict(builtin.load(spec).generate(requests))
     return [torch.from_numpy(np.array(np.asarray(made[i]).transpose(2, 0, 1))) for i in range(len(texts))]
 
 

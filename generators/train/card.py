@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from generators import builtin
 from generators.api import Request, Settings
-from generators.latent import LatentGenerator
 from generators.train.data import Scenes, read_scenes
 
 COLUMNS, ROWS, ZOOM = 12, 8, 2
@@ -42,7 +42,7 @@ def samples(model: Path, captions: list[str], *, guidance: float = 3.0, steps: i
     """Pictures (n, 64, 64, 3) of a model folder; the seed is the position."""
     settings = Settings(guidance=guidance, steps=steps)
     requests = [Request(text=text, seed=i, settings=settings) for i, text in enumerate(captions)]
-    made = dict(LatentGenerator.load(f"ldm@{model}", device="auto").generate(requests))
+    made = dict(builtin.load(f"ldm@{model}", device="auto").generate(requests))
     return np.stack([np.asarray(made[i]) for i in range(len(captions))])
 
 

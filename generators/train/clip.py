@@ -19,14 +19,16 @@ from torch import Tensor, nn
 from generators.train.autoencoder import to_signal
 from generators.train.data import Scenes, read_scenes
 from generators.train.loop import Recipe, recipe_arguments, train_for
+from generators.train.text import tokens_of
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
+SIZE = 64  # pixels a side that it sees
 CONFIG: dict[str, Any] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": 64, "layers": [1, 2, 2, 1], "width": 32, "patch_size": None},
+    "vision_cfg": {"image_size": SIZE, "layers": [1, 2, 2, 1], "width": 32, "patch_size": None},
     "text_cfg": {"context_length": CONTEXT, "vocab_size": 514, "width": 128, "heads": 4, "layers": 3},
 }
-PREPROCESS = {"size": 64, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic"}
+PREPROCESS = {"size": SIZE, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic"}
 WEIGHTS = "open_clip_model.safetensors"
 SAME_FAMILY = 0.7  # share of batches whose scenes are all of one family: there the details must tell them apart
 
@@ -47,20 +49,12 @@ def jitter(images: Tensor, rng: np.random.Generator) -> Tensor:
     return padded[:, :, 2 + dy : 2 + dy + images.shape[2], 2 + dx : 2 + dx + images.shape[3]]
 
 
-def tokens_of(scenes: Scenes) -> Tensor:
-    """(n, wordings, CONTEXT) int64."""
-    flat = [text for words in scenes.captions for text in words]
-    made = byte_tokenizer()(flat, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt")
-    ids: Tensor = made.input_ids
-    return ids.view(len(scenes), -1, CONTEXT)
-
-
 def train(data: Path, out: Path, recipe: Recipe) -> None:
     """Train, save in open_clip's format, print held-out retrieval; the state lies under `data/studio_clip`."""
     import open_clip
     from safetensors.torch import load_file
 
-    scenes = read_scenes(data, "train")
+    scenes = read_scenes(data, "train", size=SIZE)
     families, tokens = np.array(scenes.families), tokens_of(scenes)
     torch.manual_seed(0)
     model = open_clip.CLIP(**CONFIG)
@@ -87,7 +81,7 @@ def train(data: Path, out: Path, recipe: Recipe) -> None:
     facts = train_for(recipe, model, optimiser, None, state=data / "studio_clip" / "state.pt", loss=loss)
     export(model, out)
     facts["scenes"] = len(scenes)
-    facts["held_out"] = retrieval(model, read_scenes(data, "held_out"))
+    facts["held_out"] = retrieval(model, read_scenes(data, "held_out", size=SIZE))
     (out / "training.json").write_text(json.dumps(facts))
     print(facts["held_out"])
 

@@ -1,4 +1,4 @@
-"""Training scenes in memory: pictures at 64 pixels and several wordings of each caption."""
+"""Training scenes in memory: pictures at 128 or 64 pixels and several wordings of each caption."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDINGS = 4
 
 @dataclass(frozen=True)
 class Scenes:
-    """images (n, 64, 64, 3) uint8; captions: WORDINGS a scene, the recorded one first; family names; seeds (n,)."""
+    """images (n, size, size, 3) uint8; captions: WORDINGS a scene, the recorded one first; family names; seeds (n,)."""
 
     images: NDArray[np.uint8]
     captions: tuple[tuple[str, ...], ...]
@@ -28,13 +28,17 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.images)
 
+    def first(self, count: int) -> Scenes:
+        """Its first scenes."""
+        return Scenes(self.images[:count], self.captions[:count], self.families[:count], self.seeds[:count])
 
-def read_scenes(folder: Path, split: str, *, limit: int | None = None) -> Scenes:
-    """Every scene of a split ("train" or "held_out"), box-halved from 128 to 64 pixels; cached beside the shards."""
+
+def read_scenes(folder: Path, split: str, *, size: int = 128, limit: int | None = None) -> Scenes:
+    """Every scene of a split ("train" or "held_out"), box-halved down to `size` pixels; cached beside the shards."""
     from generators.studio.dataset import load
     from generators.studio.drawing import halved
 
-    cache = folder / f"{split}-64{'' if limit is None else f'-{limit}'}.npz"
+    cache = folder / f"{split}-{size}{'' if limit is None else f'-{limit}'}.npz"
     if cache.is_file():
         kept = np.load(cache)
         captions = tuple(tuple(words) for words in json.loads(str(kept["captions"])))
@@ -42,7 +46,10 @@ def read_scenes(folder: Path, split: str, *, limit: int | None = None) -> Scenes
     images, captions_, families, seeds = [], [], [], []
     for table in load(folder, split, columns=["seed", "family", "caption", "image", "annotations"]):
         for row in table.to_pylist():
-            images.append(halved(np.asarray(Image.open(io.BytesIO(row["image"])).convert("RGB"))))
+            image = np.asarray(Image.open(io.BytesIO(row["image"])).convert("RGB"))
+            while len(image) > size:
+                image = halved(image)
+            images.append(image)
             captions_.append(
                 wordings(row["family"], row["caption"], json.loads(row["annotations"])["asked"], row["seed"])
             )
@@ -56,6 +63,33 @@ def read_scenes(folder: Path, split: str, *, limit: int | None = None) -> Scenes
         cache, images=scenes.images, captions=json.dumps(scenes.captions), families=scenes.families, seeds=scenes.seeds
     )
     return scenes
+
+
+@dataclass(frozen=True)
+class Controls:
+    """edges (n, 128, 128) bool; points: `scene_record`'s, of each scene."""
+
+    edges: NDArray[np.bool_]
+    points: tuple[dict[str, Any], ...]
+
+
+def read_controls(folder: Path, split: str) -> Controls:
+    """What the control pictures of every scene of a split are drawn from; cached beside the shards."""
+    from generators.studio.controls import edge_map
+    from generators.studio.dataset import load
+
+    cache = folder / f"{split}-controls.npz"
+    if cache.is_file():
+        kept = np.load(cache)
+        return Controls(np.unpackbits(kept["edges"], axis=2).astype(bool), tuple(json.loads(str(kept["points"]))))
+    edges, points = [], []
+    for table in load(folder, split, columns=["annotations", "depth", "normals", "ids"]):
+        for row in table.to_pylist():
+            depth, normals, ids = (np.asarray(Image.open(io.BytesIO(row[key]))) for key in ("depth", "normals", "ids"))
+            edges.append(edge_map(depth.astype(np.float64), normals / 127.5 - 1, ids))
+            points.append(json.loads(row["annotations"])["points"])
+    np.savez(cache, edges=np.packbits(np.stack(edges), axis=2), points=json.dumps(points))
+    return Controls(np.stack(edges), tuple(points))
 
 
 def wordings(family: str, recorded: str, asked: dict[str, Any], seed: int) -> tuple[str, ...]:

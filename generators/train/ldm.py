@@ -6,34 +6,27 @@ python -m generators.train.ldm --data DIR --autoencoder DIR/autoencoder/vae --ou
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.schedule import TRAIN_STEPS, cosine
 from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
-from generators.train.data import read_scenes
+from generators.train.data import Scenes, read_scenes
 from generators.train.loop import Recipe, recipe_arguments, train_for
-from generators.train.tokenizer import CONTEXT, byte_tokenizer
+from generators.train.text import TEXT, bare, empty_tokens, text_tower, tokens_of
+from generators.train.tokenizer import byte_tokenizer
 
-TEXT: dict[str, Any] = {
-    "vocab_size": 514,
-    "hidden_size": 128,
-    "intermediate_size": 512,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "max_position_embeddings": CONTEXT,
-    "projection_dim": 128,
-    "bos_token_id": 512,
-    "eos_token_id": 513,
-    "pad_token_id": 513,
-}
 UNET: dict[str, Any] = {
     "sample_size": 16,
     "in_channels": 4,
@@ -54,13 +47,13 @@ PREDICTION = "v_prediction"
 class Model(nn.Module):
     """The two networks that are trained together."""
 
-    def __init__(self) -> None:
+    def __init__(self, unet: Mapping[str, Any] = UNET) -> None:
         from diffusers import UNet2DConditionModel
         from transformers import CLIPTextConfig, CLIPTextModel
 
         super().__init__()
         self.text_encoder = CLIPTextModel(CLIPTextConfig(**TEXT))
-        self.unet = UNet2DConditionModel(**UNET).to(memory_format=torch.channels_last)
+        self.unet = UNet2DConditionModel(**unet).to(memory_format=torch.channels_last)
 
     def forward(self, latent: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
         """Predicted velocity, same shape as latent (B, 4, 16, 16); tokens (B, CONTEXT) int64."""
@@ -79,21 +72,10 @@ class Model(nn.Module):
         self.text_encoder.load_state_dict(load_file(folder / "text_encoder" / "model.safetensors"))
         self.unet.load_state_dict(load_file(folder / "unet" / "diffusion_pytorch_model.safetensors"))
 
-
-def loss_of(model: Model, clean: Tensor, noise: Tensor, timestep: Tensor, tokens: Tensor, *, recipe: Recipe) -> Tensor:
-    """Weighted squared error of the velocity, one number a sample (B,).
-
-    Source: v = alpha * noise - sigma * clean (Salimans & Ho 2022); weight min(SNR, 5) / (SNR + 1) (Hang et al. 2023).
-    """
-    schedule = cosine()
-    alpha = schedule.alpha[timestep].float().view(-1, 1, 1, 1)
-    sigma = schedule.sigma[timestep].float().view(-1, 1, 1, 1)
-    with recipe.forward():
-        made = model(alpha * clean + sigma * noise, timestep, tokens).float()
-    snr = ((alpha / sigma) ** 2).flatten()
-    weight = snr.clamp(max=SNR_CAP) / (snr + 1) * 2
-    errors: Tensor = (made - (alpha * noise - sigma * clean)).square().mean(dim=(1, 2, 3))
-    return weight.clamp(min=0.05) * errors
+    def read_with(self, clip: Path) -> None:
+        """Take the text encoder's weights from the text tower of an open_clip folder."""
+        weights = {bare(name): value for name, value in text_tower(clip).state_dict().items()}
+        self.text_encoder.load_state_dict({name: weights[bare(name)] for name in self.text_encoder.state_dict()})
 
 
 @dataclass(frozen=True)
@@ -108,93 +90,159 @@ class Latents:
         return len(self.clean)
 
 
-def encode(data: Path, autoencoder: Path) -> Latents:
-    """Latents and token ids of every training scene."""
+def encode(scenes: Scenes, autoencoder: Path) -> Latents:
+    """Latents and token ids of scenes."""
     from diffusers import AutoencoderTiny
 
-    scenes = read_scenes(data, "train")
     vae = (
         AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).eval().to(memory_format=torch.channels_last)
     )
     with torch.inference_mode():
         parts = [vae.encode(to_signal(scenes.images[i : i + 64])).latents for i in range(0, len(scenes), 64)]
-    tokenizer = byte_tokenizer()
-    flat = [text for words in scenes.captions for text in words]
-    ids = tokenizer(flat, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt").input_ids
-    empty = tokenizer([""], padding="max_length", max_length=CONTEXT, return_tensors="pt").input_ids[0]
-    return Latents(torch.cat(parts).clone(), ids.view(len(scenes), -1, CONTEXT), empty)
+    return Latents(torch.cat(parts).clone(), tokens_of(scenes), empty_tokens())
 
 
-def batch_of(latents: Latents, step: int, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """clean, noise, timestep, tokens of one step: a function of the step alone, so that a resumed run goes on alike."""
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from; rows (B,) say which scenes these are."""
+
+    rows: Tensor
+    clean: Tensor
+    noise: Tensor
+    timestep: Tensor
+    tokens: Tensor
+
+
+def batch_of(latents: Latents, step: int, size: int, odds: NDArray[np.float64] | None = None) -> Batch:
+    """One step's batch: a function of the step alone, so that a resumed run goes on alike.
+
+    Args:
+        odds: chance of each scene (n,), summing to 1; None makes them equal.
+    """
     rng = np.random.default_rng([3, step])
-    rows = torch.from_numpy(rng.integers(0, len(latents), size))
+    rows = torch.from_numpy(
+        rng.integers(0, len(latents), size) if odds is None else rng.choice(len(latents), size, p=odds)
+    )
     words = torch.from_numpy(rng.integers(0, latents.tokens.shape[1], size))
     tokens = latents.tokens[rows, words]
     tokens[torch.from_numpy(rng.random(size) < DROPPED)] = latents.empty
     # One stratum a sample: every batch sees all noise levels.
     timestep = torch.from_numpy(((np.arange(size) + rng.random(size)) / size * TRAIN_STEPS).astype(np.int64))
     noise = torch.from_numpy(rng.standard_normal((size, *latents.clean.shape[1:]), dtype=np.float32))
-    return latents.clean[rows], noise, timestep, tokens
+    return Batch(rows, latents.clean[rows], noise, timestep, tokens)
 
 
-def train(data: Path, autoencoder: Path, out: Path, recipe: Recipe, *, early: float, compiled: bool) -> None:
-    """Train, then save the folder; after the share `early` of the minutes the model so far goes to `out/early`."""
-    latents = encode(data, autoencoder)
-    torch.manual_seed(0)
-    model = Model()
-    if recipe.start is not None:
-        model.begin_from(recipe.start)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+def loss_of(batch: Batch, predict: Callable[[Tensor], Tensor]) -> Tensor:
+    """Weighted squared error of the velocity that `predict` says of the noisy latents, one number a sample (B,).
+
+    Source: v = alpha * noise - sigma * clean (Salimans & Ho 2022); weight min(SNR, 5) / (SNR + 1) (Hang et al. 2023).
+    """
+    alpha, sigma = weights_at(batch.timestep)
+    made = predict(alpha * batch.clean + sigma * batch.noise).float()
+    snr = ((alpha / sigma) ** 2).flatten()
+    weight = snr.clamp(max=SNR_CAP) / (snr + 1) * 2
+    errors: Tensor = (made - (alpha * batch.noise - sigma * batch.clean)).square().mean(dim=(1, 2, 3))
+    return weight.clamp(min=0.05) * errors
+
+
+def weights_at(timestep: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight of signal and of noise (B, 1, 1, 1) at timesteps (B,)."""
+    schedule = cosine()
+    alpha, sigma = schedule.alpha[timestep].float(), schedule.sigma[timestep].float()
+    return alpha.view(-1, 1, 1, 1), sigma.view(-1, 1, 1, 1)
+
+
+def optimiser_of(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.AdamW:
+    """AdamW as all our diffusion models take it."""
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+
+
+def train(
+    model: Model,
+    latents: Latents,
+    recipe: Recipe,
+    *,
+    out: Path,
+    keep: Callable[[Path], None],
+    early: float = 1.0,
+    odds: NDArray[np.float64] | None = None,
+) -> None:
+    """Train and save.
+
+    Args:
+        keep: writes the model as it is into a folder: `out/folder` in the end, and `out/early` after the share `early`
+            of the minutes.
+        odds: of each scene (n,); None makes them equal.
+    """
     average = Average(model.parameters(), 0.9995)
-
-    if compiled:
+    if recipe.compiled:
         # Not the text encoder: compiled threads would fight over the gradient of the one padding token.
         model.unet.compile()
 
     def loss(step: int) -> Tensor:
-        return loss_of(model, *batch_of(latents, step, recipe.batch), recipe=recipe).mean()
+        batch = batch_of(latents, step, recipe.batch, odds)
+        with recipe.forward():
+            return loss_of(batch, lambda noisy: model(noisy, batch.timestep, batch.tokens)).mean()
 
     def after(progress: float) -> None:
         if progress >= early and not (out / "early").exists():
             average.swap()
-            export(model, autoencoder, out / "early")
+            keep(out / "early")
             average.swap()
 
+    optimiser = optimiser_of(model.parameters(), recipe.rate)
     facts = train_for(recipe, model, optimiser, average, state=out / "state.pt", loss=loss, after=after)
-    export(model, autoencoder, out / "folder")
-    facts["scenes"] = len(latents)
-    (out / "training.json").write_text(json.dumps(facts))
+    keep(out / "folder")
+    (out / "training.json").write_text(json.dumps({**facts, "scenes": len(latents)}))
 
 
-def export(model: Model, autoencoder: Path, folder: Path) -> None:
-    """Write an ordinary StableDiffusionPipeline folder; the U-Net and text encoder are stored in half precision."""
-    import copy
+def scheduler(prediction: str = PREDICTION) -> Any:
+    """The noise schedule as diffusers writes it down."""
+    from diffusers import DDIMScheduler
 
-    from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline
-
-    scheduler = DDIMScheduler(
+    return DDIMScheduler(
         num_train_timesteps=TRAIN_STEPS,
         beta_schedule="squaredcos_cap_v2",
-        prediction_type=PREDICTION,
+        prediction_type=prediction,
         timestep_spacing="trailing",
         steps_offset=1,
         clip_sample=False,
     )
+
+
+def export(model: Model, autoencoder: Path, folder: Path) -> None:
+    """Write an ordinary StableDiffusionPipeline folder; the U-Net and text encoder are stored in half precision."""
+    from diffusers import StableDiffusionPipeline
+
     pipeline = StableDiffusionPipeline(
-        vae=AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).half(),
-        text_encoder=copy.deepcopy(model.text_encoder).half().eval(),
+        **halves(model, autoencoder),
         tokenizer=byte_tokenizer(),
-        unet=copy.deepcopy(model.unet).half().eval(),
-        scheduler=scheduler,
+        scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    save_pipeline(pipeline, folder)
+
+
+def halves(model: Model, autoencoder: Path) -> dict[str, Any]:
+    """The three networks of a pipeline, copied in half precision."""
+    from diffusers import AutoencoderTiny
+
+    return {
+        "vae": AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).half(),
+        "text_encoder": copy.deepcopy(model.text_encoder).half().eval(),
+        "unet": copy.deepcopy(model.unet).half().eval(),
+    }
+
+
+def save_pipeline(pipeline: Any, folder: Path) -> None:
+    """Write a pipeline with an AutoencoderTiny as safetensors, telling nobody where its parts were read from."""
     pipeline.save_pretrained(folder, safe_serialization=True)
     config = folder / "vae" / "config.json"
-    # where it was read from is nobody's business, and the class works its block widths out for itself
-    kept = {k: v for k, v in json.loads(config.read_text()).items() if k not in {"_name_or_path", "block_out_channels"}}
+    # The class works its block widths out for itself; the stock upscaler overwrites the scale with its own one's.
+    said = {**json.loads(config.read_text()), "scaling_factor": 1.0}
+    kept = {key: value for key, value in said.items() if key not in {"_name_or_path", "block_out_channels"}}
     config.write_text(json.dumps(kept, indent=2) + "\n")
 
 
@@ -203,13 +251,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recipe_arguments(parser, minutes=150, batch=64, rate=8e-4)
     parser.add_argument("--autoencoder", type=Path, required=True, help="folder of the trained autoencoder")
+    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower the text encoder begins with")
     parser.add_argument("--early", type=float, default=0.02, help="share of the minutes after which to keep a copy")
-    faster = "fuse the network's small operations: a third faster after minutes of compiling; needs a C++ compiler"
-    parser.add_argument("--compiled", action="store_true", help=faster)
     chosen = vars(parser.parse_args())
-    data, autoencoder, out = (chosen.pop(name) for name in ("data", "autoencoder", "out"))
-    early, compiled = chosen.pop("early"), chosen.pop("compiled")
-    train(data, autoencoder, out, Recipe(**chosen, warm=300, cooling=0.3), early=early, compiled=compiled)
+    data, autoencoder, out, clip, early = (chosen.pop(key) for key in ("data", "autoencoder", "out", "clip", "early"))
+    recipe = Recipe(**chosen, warm=300, cooling=0.3)
+    torch.manual_seed(0)
+    model = Model()
+    if recipe.start is not None:
+        model.begin_from(recipe.start)
+    if clip is not None:
+        model.read_with(clip)
+    latents = encode(read_scenes(data, "train"), autoencoder)
+    train(model, latents, recipe, out=out, keep=partial(export, model, autoencoder), early=early)
 
 
 if __name__ == "__main__":

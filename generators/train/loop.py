@@ -32,6 +32,7 @@ class Recipe:
         cooling: share of the minutes, at the end, over which it falls to 0.
         precision: "bf16" runs matrix products in bfloat16 (weights, sums and losses stay float32); "fp32" none.
         start: folder of a trained model to begin from, or None for fresh weights; a saved state goes before it.
+        compiled: fuse the small operations of the network that does most of the work.
     """
 
     minutes: float
@@ -41,6 +42,7 @@ class Recipe:
     cooling: float = 0.4
     precision: str = "bf16"
     start: Path | None = None
+    compiled: bool = False
 
     @contextmanager
     def forward(self) -> Iterator[None]:
@@ -124,3 +126,5 @@ def recipe_arguments(parser: argparse.ArgumentParser, *, minutes: float, batch: 
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
     parser.add_argument("--start", type=Path, help="folder of a trained model of the same shape to begin from")
+    faster = "fuse the network's small operations: a third faster after minutes of compiling; needs a C++ compiler"
+    parser.add_argument("--compiled", action="store_true", help=faster)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from audit import suites
+from audit import images, suites
 from audit.suites import SuiteError, builtin_names, load, of_images
 from audit.types import seed_for
 from generators.studio.palette import COLOURS, TONE_WORDS
@@ -15,7 +15,9 @@ from generators.studio.palette import COLOURS, TONE_WORDS
 NUMBERS = {"no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 FOLDER = suites.BUILTIN
 FAMILIES = ("hands", "text", "portraits", "tabletop", "textures")
-BUILTIN = [(name, prompt) for name in builtin_names() for prompt in load(name).prompts]
+TASKS = {"edit": {"source", "mask"}, "edges": {"control"}, "skeletons": {"control"}, "upscale": {"source"}}
+WRITTEN = ("quick", *FAMILIES)
+BUILTIN = [(name, prompt) for name in WRITTEN for prompt in load(name).prompts]
 
 
 def test_reordering_rows_keeps_ids_and_so_seeds(tmp_path):
@@ -67,7 +69,7 @@ def test_a_subset_is_the_same_every_time_and_keeps_ids():
     ("spec", "message"),
     [
         ("quik", "no suite named 'quik'; did you mean quick?"),
-        ("zzz", "there is hands, portraits, quick"),
+        ("zzz", "there is edges, edit, hands, portraits, quick"),
         ("nowhere/p.csv", "no such file: nowhere/p.csv"),
         ("quick?limt=3", "no option 'limt'; did you mean limit?"),
         ("quick?limit=0", "limit must be a whole number from 1, found '0'"),
@@ -105,7 +107,7 @@ def test_a_folder_of_pictures_is_a_suite_whose_ids_are_names():
 
 
 def test_the_built_in_suites_have_the_promised_sizes():
-    assert set(builtin_names()) == {"quick", *FAMILIES}
+    assert set(builtin_names()) == {"quick", *FAMILIES, *TASKS}
     assert all(40 <= len(load(name).prompts) <= 60 for name in FAMILIES)
     families = [prompt.tags[0] for prompt in load("quick").prompts]
     assert {name: families.count(name) for name in FAMILIES} == {
@@ -139,6 +141,25 @@ def test_built_in_prompts_keep_to_their_style_and_their_expectations(suite, prom
         check_object(text, each)
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_the_built_in_suites_for_tasks_bring_their_pictures(name):
+    suite = load(name)
+    assert 16 <= len(suite.prompts) <= 30
+    side = 32 if name == "upscale" else 128
+    for prompt in suite.prompts:
+        assert set(prompt.inputs) == TASKS[name]
+        for digest in prompt.inputs.values():
+            picture = images.decode(suite.files[digest].read_bytes())
+            assert picture.shape == (side, side, 3)
+            assert 0 < picture.mean() < 255  # neither empty nor full
+
+
+def test_number_plates_are_among_the_pictures_to_enlarge():
+    plates = [prompt for prompt in load("upscale").prompts if "plate" in prompt.tags]
+    assert len(plates) >= 10
+    assert all(prompt.expect["text"] in prompt.text for prompt in plates)
+
+
 def check_hand(text, expect):
     assert expect["digits"] == 5
     said = re.search(r"(\w+) fingers? raised", text)
@@ -161,6 +182,6 @@ def test_hands_cover_every_tone_with_every_count():
 
 
 def test_the_files_of_the_built_in_suites_are_our_own_format():
-    for name in builtin_names():
+    for name in WRITTEN:
         for line in (FOLDER / f"{name}.jsonl").read_text().splitlines():
             assert set(json.loads(line)) == {"id", "text", "tags", "expect"}

@@ -11,8 +11,8 @@ import torch
 from diffusers import AutoencoderTiny, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
 from PIL import Image
 
-from generators.api import Refusal, Request, Settings
-from generators.latent import LatentGenerator
+from generators import builtin
+from generators.api import Generator, Refusal, Request, Settings
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS
 from generators.tasks.inpaint import latent_mask
@@ -32,19 +32,19 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def generator(folder) -> LatentGenerator:
-    return LatentGenerator.load(f"ldm@{folder}", device="cpu")
+def generator(folder) -> Generator:
+    return builtin.load(f"ldm@{folder}", device="cpu")
 
 
 def picture(seed: int = 0) -> np.ndarray:
-    """Coloured blocks of 8 pixels."""
+    """Coloured blocks of 16 pixels."""
     small = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    return small.repeat(8, axis=0).repeat(8, axis=1)
+    return small.repeat(16, axis=0).repeat(16, axis=1)
 
 
 def right_half() -> np.ndarray:
-    mask = np.zeros((64, 64, 3), dtype=np.uint8)
-    mask[:, 32:] = 255
+    mask = np.zeros((128, 128, 3), dtype=np.uint8)
+    mask[:, 64:] = 255
     return mask
 
 
@@ -54,7 +54,7 @@ def ask(task: str, **settings) -> Request:
     return Request(text="a red mug", seed=3, settings=chosen, source=picture(), mask=mask)
 
 
-def draw(generator: LatentGenerator, *requests: Request) -> list:
+def draw(generator: Generator, *requests: Request) -> list:
     made = dict(generator.generate(requests))
     return [made[index] for index in range(len(requests))]
 
@@ -92,30 +92,30 @@ def test_inpainting_is_that_of_diffusers_where_the_mask_keeps_to_latent_cells(fo
         "a red mug",
         image=Image.fromarray(picture()),
         mask_image=Image.fromarray(right_half()[..., 0]),
-        height=64,
-        width=64,
+        height=128,
+        width=128,
         strength=1.0,
         num_inference_steps=4,
         guidance_scale=2.0,
         output_type="np",
     ).images[0]
     ours, other = draw(generator, ask("inpaint"), replace(ask("inpaint"), seed=4))
-    assert apart(ours[:, 40:], (theirs * 255).round()[:, 40:]) <= 2
-    assert apart(ours[:, 40:], other[:, 40:]) > 10
+    assert apart(ours[:, 80:], (theirs * 255).round()[:, 80:]) <= 2
+    assert apart(ours[:, 80:], other[:, 80:]) > 10
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_inpainting_leaves_the_known_pixels_alone_and_draws_the_others_anew(generator, sampler):
     [made] = draw(generator, ask("inpaint", sampler=sampler))
-    assert np.array_equal(made[:, :32], picture()[:, :32])
-    assert apart(made[:, 32:], picture()[:, 32:]) > 20
+    assert np.array_equal(made[:, :64], picture()[:, :64])
+    assert apart(made[:, 64:], picture()[:, 64:]) > 20
 
 
 def test_before_the_overlay_known_pixels_stay_within_the_round_trip(generator):
     """Away from the edge the decoded latent is the source's own, whatever was drawn beside it."""
     networks = generator.networks
     request = ask("inpaint")
-    trip = generator.trip(request)
+    trip = generator.trip(request, {})
     from generators.packing import Packer
 
     with torch.inference_mode():
@@ -145,7 +145,7 @@ def test_tasks_share_a_call_and_the_first_noise(generator):
     [
         (replace(ask("img2img"), source=None), ["img2img needs a source", "inputs"]),
         (replace(ask("inpaint"), mask=None), ["inpaint needs a mask"]),
-        (replace(ask("img2img"), source=picture()[:32]), ["source has 32 x 64 pixels", "works at 64 x 64"]),
+        (replace(ask("img2img"), source=picture()[:64]), ["source has 64 x 128 pixels", "takes 128 x 128"]),
         (ask("upscale"), ["does img2img, inpaint, text2img, not upscale"]),
     ],
 )
@@ -154,7 +154,7 @@ def test_what_cannot_be_served_says_why_and_spares_the_others(generator, request
     assert isinstance(refused, Refusal)
     assert refused.status == "failed"
     assert all(word in refused.reason for word in words)
-    assert made.shape == (64, 64, 3)
+    assert made.shape == (128, 128, 3)
 
 
 def test_a_latent_cell_is_made_anew_where_any_of_its_pixels_is():

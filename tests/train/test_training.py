@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from generators.studio.drawing import halved
 from generators.train.autoencoder import reconstruction_loss, to_signal, unit_loss
 from generators.train.checkpoint import Average, restore, resume, save, snapshot
 from generators.train.clip import batch_rows
-from generators.train.ldm import Latents, Model, batch_of, export, loss_of
+from generators.train.ldm import Batch, Latents, Model, batch_of, export, loss_of
 from generators.train.loop import PRECISIONS, Recipe, train_for
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
@@ -108,23 +110,28 @@ def latents() -> Latents:
 
 def test_a_batch_depends_on_its_step_alone():
     first, again, other = (batch_of(latents(), step, 8) for step in (5, 5, 6))
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[1], other[1])
+    assert all(torch.equal(getattr(first, each.name), getattr(again, each.name)) for each in fields(first))
+    assert not torch.equal(first.noise, other.noise)
 
 
 def test_every_batch_sees_all_noise_levels():
-    timestep = batch_of(latents(), 3, 10)[2]
+    timestep = batch_of(latents(), 3, 10).timestep
     assert (timestep // 100).tolist() == list(range(10))
 
 
 def test_some_captions_are_dropped_and_most_are_not():
     empty = latents().empty
-    dropped = [(batch_of(latents(), step, 50)[3] == empty).all(dim=1).float().mean().item() for step in range(20)]
+    dropped = [(batch_of(latents(), step, 50).tokens == empty).all(dim=1).float().mean().item() for step in range(20)]
     assert 0.05 < np.mean(dropped) < 0.16  # 1,000 draws at 0.1: four standard errors are 0.04
 
 
 def recipe(precision: str = "fp32", minutes: float = 1.0) -> Recipe:
     return Recipe(minutes=minutes, batch=8, rate=1e-3, precision=precision)
+
+
+def loss_on(model: Model, batch: Batch, precision: str = "fp32") -> torch.Tensor:
+    with recipe(precision).forward():
+        return loss_of(batch, lambda noisy: model(noisy, batch.timestep, batch.tokens)).mean()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -133,19 +140,19 @@ def test_the_loss_falls_on_flat_latents(precision):
     model = Model()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     held = batch_of(latents(), 999, 16)
-    before = loss_of(model, *held, recipe=recipe()).mean().item()
+    before = loss_on(model, held).item()
     for step in range(12):
-        loss = loss_of(model, *batch_of(latents(), step, 8), recipe=recipe(precision)).mean()
+        loss = loss_on(model, batch_of(latents(), step, 8), precision)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert loss_of(model, *held, recipe=recipe()).mean().item() < 0.7 * before
+    assert loss_on(model, held).item() < 0.7 * before
 
 
 def test_half_precision_moves_the_loss_by_less_than_a_hundredth():
     torch.manual_seed(0)
     model, held = Model(), batch_of(latents(), 999, 16)
-    exact, rough = (loss_of(model, *held, recipe=recipe(name)).mean().item() for name in ("fp32", "bf16"))
+    exact, rough = (loss_on(model, held, name).item() for name in ("fp32", "bf16"))
     assert exact != rough
     assert rough == pytest.approx(exact, rel=0.01)
 

@@ -1,0 +1,66 @@
+"""What the trainings of the adversarial and the variational baseline share: texts read once, and the folder written."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.baselines.painter import Painter
+from generators.train.autoencoder import to_signal
+from generators.train.data import Scenes
+from generators.train.text import text_tower, tokens_of
+from generators.train.tokenizer import byte_tokenizer
+
+SIZE = 64  # pixels a side
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """images (n, 64, 64, 3) uint8; texts (n, wordings, 128), embeddings of unit length."""
+
+    images: NDArray[np.uint8]
+    texts: Tensor
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor, np.random.Generator]:
+        """Pictures (size, 3, 64, 64) in -1..1, texts (size, 128), and more chance: a function of the step alone."""
+        rng = np.random.default_rng([8, step])
+        rows, words = rng.integers(0, len(self.images), size), rng.integers(0, self.texts.shape[1], size)
+        return to_signal(self.images[rows]), self.texts[torch.from_numpy(rows), torch.from_numpy(words)], rng
+
+
+@torch.inference_mode()
+def embedded(scenes: Scenes, clip: Path) -> Tensor:
+    """(n, wordings, 128): every wording as the studio CLIP's text tower embeds it, of unit length."""
+    tower, tokens = text_tower(clip), tokens_of(scenes)
+    parts = [tower(part).text_embeds for part in tokens.flatten(0, 1).split(512)]
+    texts: Tensor = torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+    return texts.view(*tokens.shape[:2], -1).clone()
+
+
+def noise_of(rng: np.random.Generator, size: int, width: int) -> Tensor:
+    """(size, width) standard normal."""
+    return torch.from_numpy(rng.standard_normal((size, width), dtype=np.float32))
+
+
+def export(painter: Painter, clip: Path, folder: Path, facts: dict[str, Any]) -> None:
+    """Write a folder in the manner of diffusers, in half precision: painter, text encoder, tokenizer, an index."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy.deepcopy(painter).half().save_pretrained(folder / "painter", safe_serialization=True)
+    text_tower(clip).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
+    byte_tokenizer().save_pretrained(folder / "tokenizer")
+    index = {
+        "_class_name": "PainterGenerator",
+        "painter": ["generators.baselines.painter", "Painter"],
+        "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    (folder.parent / "training.json").write_text(json.dumps(facts))

@@ -1,0 +1,76 @@
+"""Train the variational baseline: pictures squeezed into noise and painted again, told their text both ways.
+
+python -m generators.train.vae --data DIR --out DIR/vae --minutes 15
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from generators.baselines.painter import Painter, Reader
+from generators.train.checkpoint import Average
+from generators.train.data import read_scenes
+from generators.train.loop import Recipe, recipe_arguments, train_for
+from generators.train.painters import SIZE, Pairs, embedded, export, noise_of
+
+
+class Variational(nn.Module):
+    """Conditional VAE. Source: Kingma & Welling 2013, Sohn et al. 2015 for the condition."""
+
+    def __init__(self, noise_size: int = 128, text_size: int = 128) -> None:
+        super().__init__()
+        self.reader = Reader().to(memory_format=torch.channels_last)
+        self.posterior = nn.Linear(256 * 16 + text_size, 2 * noise_size)
+        nn.init.zeros_(self.posterior.weight)  # so that it begins as the prior, with no divergence
+        nn.init.zeros_(self.posterior.bias)
+        self.painter = Painter(noise_size, text_size).to(memory_format=torch.channels_last)
+
+    def loss(self, pictures: Tensor, texts: Tensor, noise: Tensor) -> Tensor:
+        """Negative evidence bound a number of the picture, the Gaussian's width being the best for the batch.
+
+        Source: Rybkin et al. 2021 (sigma-VAE), equation 5: then no weight of the divergence has to be chosen.
+        """
+        seen = self.reader(pictures).flatten(1)
+        mean, spread = self.posterior(torch.cat([seen, texts], dim=1)).float().chunk(2, dim=1)
+        spread = spread.clamp(-8, 8)
+        made = self.painter(mean + (spread / 2).exp() * noise, texts).float()
+        numbers = pictures[0].numel()
+        divergence = (mean.square() + spread.exp() - 1 - spread).sum(dim=1).mean() / 2
+        error = (made - pictures).square().mean()
+        loss: Tensor = error.log() / 2 + divergence / numbers
+        return loss
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    recipe_arguments(parser, minutes=15, batch=32, rate=1e-3)
+    parser.add_argument("--clip", type=Path, default=Path("generators/weights/studio_clip"), help="open_clip folder")
+    chosen = vars(parser.parse_args())
+    data, out, clip = (chosen.pop(key) for key in ("data", "out", "clip"))
+    recipe = Recipe(**chosen)
+    torch.manual_seed(0)
+    model = Variational()
+    if recipe.start is not None:
+        model.painter = Painter.from_pretrained(recipe.start / "painter").float()
+    scenes = read_scenes(data, "train", size=SIZE)
+    pairs = Pairs(scenes.images, embedded(scenes, clip))
+
+    def loss(step: int) -> Tensor:
+        pictures, texts, rng = pairs.batch(step, recipe.batch)
+        with recipe.forward():
+            return model.loss(pictures, texts, noise_of(rng, recipe.batch, texts.shape[1]))
+
+    parameters = list(model.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
+    average = Average(parameters, 0.999)
+    facts = train_for(recipe, model, optimiser, average, state=out / "state.pt", loss=loss)
+    export(model.painter, clip, out / "folder", {**facts, "scenes": len(scenes)})
+
+
+if __name__ == "__main__":
+    main()
