@@ -158,7 +158,7 @@ def fingerprint(folder: Path, version: str) -> str:
     """Hash over the weights, configurations and vocabularies of a folder, and what is done with them."""
     digest = hashlib.sha256(version.encode())
     for path in [folder / "model_index.json", *sorted(folder.glob("*/*"))]:
-        if path.suffix in {".json", ".safetensors", ".txt"}:
+        if path.suffix in {".json", ".safetensors", ".txt"} and path.name != "training.json":
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-Denoise = Callable[[Tensor, int], Tensor]
+Denoise = Callable[[Tensor, float], Tensor]
 """(latent (..., C, h, w), timestep) -> the clean latent the model believes in, same shape."""
 
 

@@ -126,9 +126,10 @@ class Networks:
         prediction: Tensor = self.unet(latents, timesteps, encoder_hidden_states=states, **steered).sample
         return prediction
 
-    def clean(self, latent: Tensor, velocity: Tensor, timestep: int) -> Tensor:
+    def clean(self, latent: Tensor, velocity: Tensor, timestep: float) -> Tensor:
         """Source: v-prediction, Salimans & Ho 2022, appendix D: clean = alpha * latent - sigma * v."""
-        return self.schedule.alpha[timestep].item() * latent - self.schedule.sigma[timestep].item() * velocity
+        at = int(timestep)
+        return self.schedule.alpha[at].item() * latent - self.schedule.sigma[at].item() * velocity
 
     def encode(self, image: Pixels) -> Tensor:
         """A picture's latent (C, h, w)."""

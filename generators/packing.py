@@ -22,6 +22,11 @@ from generators.samplers import Query, Walk
 from generators.schedule import Schedule
 
 
+def bytes_of(tensor: Tensor) -> bytes:
+    """A tensor's content, of whatever precision."""
+    return bytes(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+
+
 @dataclass(frozen=True, eq=False)
 class Shown:
     """A picture that the network is shown beside the latent (C, H, W), and how strongly it steers."""
@@ -32,12 +37,12 @@ class Shown:
     @cached_property
     def key(self) -> bytes:
         """Equal for equal pictures and scales."""
-        return hashlib.sha256(struct.pack("d", self.scale) + self.signal.cpu().numpy().tobytes()).digest()
+        return hashlib.sha256(struct.pack("d", self.scale) + bytes_of(self.signal)).digest()
 
 
 Predict = Callable[[Tensor, Tensor, list[str], list[Shown | None]], Tensor]
-"""The network: latents (R, C, h, w), timesteps (R,) int64, R texts and R pictures to its raw predictions."""
-Clean = Callable[[Tensor, Tensor, int], Tensor]
+"""The network: latents (R, C, h, w), timesteps (R,), R texts and R pictures to its raw predictions."""
+Clean = Callable[[Tensor, Tensor, float], Tensor]
 """Latent, raw prediction, timestep -> the clean latent the prediction means."""
 
 
@@ -62,7 +67,7 @@ class Count:
     padding: int = 0
 
 
-Row = tuple[int, str, bytes, bytes]
+Row = tuple[float, str, bytes, bytes]
 """Timestep, text, the latent's bytes, what is shown: rows that are equal here have equal answers."""
 
 
@@ -100,10 +105,10 @@ class Packer:
         wanted: dict[Row, tuple[Tensor, Shown | None]] = {}
         pairs: list[tuple[Row, Row | None]] = []
         for trip, query in asked:
-            place = query.latent.cpu().numpy().tobytes()
+            place = bytes_of(query.latent)
             shown = b"" if trip.shown is None else trip.shown.key
             conditional: Row = (query.timestep, trip.text, place, shown)
-            leans = trip.guidance.leans(self.schedule.sigma[query.timestep].item())
+            leans = trip.guidance.leans(self.schedule.sigma[round(query.timestep)].item())
             unconditional: Row | None = (query.timestep, trip.negative_text, place, shown) if leans else None
             for row in (conditional, unconditional):
                 if row is not None:

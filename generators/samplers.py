@@ -24,7 +24,7 @@ class Query:
     """What does the model believe at this latent (..., C, h, w) and timestep?"""
 
     latent: Tensor
-    timestep: int
+    timestep: float
 
 
 NOISIEST = 80.0

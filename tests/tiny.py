@@ -187,6 +187,22 @@ def controlnet(folder: Path) -> Path:
     return folder
 
 
+def lora(folder: Path, spread: float = 0.3) -> Path:
+    """A low-rank adapter of the attention layers of `sd15`, whose second halves are not zero as in training."""
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        network = unet(16)
+        network.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v"]))
+        for name, value in network.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(value, std=spread)
+        StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(network))
+    return folder
+
+
 def upscaler(folder: Path) -> Path:
     """Like Stable Diffusion x4: the low-resolution picture is stacked onto the latent."""
     with torch.random.fork_rng():

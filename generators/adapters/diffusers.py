@@ -1,7 +1,8 @@
 """`diffusers:ID-or-FOLDER[@REVISION][?OPTIONS]`: any image pipeline of the diffusers library.
 
 Options: dtype (float32, float16, bfloat16), variant (of the weight files, such as fp16), class (the pipeline, where
-`AutoPipelineForText2Image` does not know it), controlnet (a folder), safety (keep, off), batch.
+`AutoPipelineForText2Image` does not know it), controlnet (a folder), lora (a file, or a folder with one), lora_scale,
+safety (keep, off), batch, packed (true: see `generators/adapters/packed.py`).
 
 A text-to-image pipeline does image to image and inpainting too where its family has pipelines for them; ControlNet,
 upscaling and inpainting pipelines do their own task. A safety checker that a pipeline brings is kept unless safety=off;
@@ -21,11 +22,15 @@ import torch
 from numpy.typing import NDArray
 
 from generators.adapters.options import OptionError, near, split_options
+from generators.adapters.packed import KNOBS, PackedPipeline
 from generators.adapters.pipelines import (
+    file_digest,
     fingerprint,
     fresh_scheduler,
+    fuse_lora,
     load_pipeline,
     locate,
+    lora_file,
     samplers_of,
     weights_digest,
 )
@@ -33,8 +38,9 @@ from generators.adapters.tasks import missing, pictures_for, shape_of, siblings
 from generators.api import GeneratorError, Pixels, Refusal, Request, Settings, Task
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-OPTIONS = ("dtype", "variant", "class", "controlnet", "safety", "batch")
+OPTIONS = ("dtype", "variant", "class", "controlnet", "lora", "lora_scale", "safety", "batch", "packed")
 BATCH = 4
+SHARED = 8  # batches that a packed pipeline takes at once, so that there is something to share
 ARGUMENTS = {"steps": "num_inference_steps", "guidance": "guidance_scale", "height": "height", "width": "width"}
 """Knob -> the argument of a pipeline's __call__ that it sets."""
 WEIGHTS = {"strength": "strength", "control_scale": "controlnet_conditioning_scale"}
@@ -47,17 +53,24 @@ class DiffusersGenerator:
         samplers: what the sampler knob takes; empty where the pipeline has only its own.
     """
 
-    def __init__(self, pipeline: Any, *, name: str, digest: str, device: str, batch: int = BATCH) -> None:
+    def __init__(
+        self, pipeline: Any, *, name: str, digest: str, device: str, batch: int = BATCH, packed: bool = False
+    ) -> None:
         self.name = name
         self.pipelines = siblings(pipeline)
         self.tasks: frozenset[Task] = frozenset(self.pipelines)
-        self.batch = batch
+        self.chunk = batch
+        self.packed = PackedPipeline(pipeline, rows=2 * batch) if packed else None
+        self.packs = packed
+        self.batch = SHARED * batch if packed else batch
         self.device = device
         self.pipeline = pipeline
         self.scheduler = pipeline.scheduler
         self.samplers = samplers_of(pipeline)
         self.accepted = {task: accepted_by(each) for task, each in self.pipelines.items()}
         self.knobs = frozenset().union(*(knobs_of(each, self.accepted[task]) for task, each in self.pipelines.items()))
+        if packed:
+            self.knobs |= KNOBS
         self.digest = digest
 
     @classmethod
@@ -76,6 +89,7 @@ class DiffusersGenerator:
         batch = options.get("batch", str(BATCH))
         if not batch.isdecimal() or int(batch) < 1:
             raise GeneratorError(f"diffusers: batch must be a whole number from 1, found {batch!r}")
+        packed = chosen(options, "packed", ["true", "false"], "false") == "true"
         variant = options.get("variant")
         folder = locate(subject, variant)
         place = usable_device(device)
@@ -89,28 +103,42 @@ class DiffusersGenerator:
         ).to(place)
         pipeline.set_progress_bar_config(disable=True)
         choices = {"dtype": dtype, "safety": safety, "class": type(pipeline).__name__}
+        if "lora" in options:
+            adapter, scale = lora_file(options["lora"]), positive(options, "lora_scale", 1.0)
+            fuse_lora(pipeline, adapter, scale)
+            choices |= {"lora": file_digest(adapter), "lora_scale": str(scale)}
+        if packed:
+            choices["packed"] = "1"
         if "controlnet" in options:
             choices["controlnet"] = weights_digest(Path(options["controlnet"]), variant)
         digest = fingerprint(folder, variant=variant, choices=choices)
-        return cls(pipeline, name=f"diffusers:{rest}", digest=digest, device=place, batch=int(batch))
+        return cls(pipeline, name=f"diffusers:{rest}", digest=digest, device=place, batch=int(batch), packed=packed)
 
     def fingerprint(self) -> str:
         """SHA-256 over configurations, weight files, precision, pipeline class and diffusers version."""
         return self.digest
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
-        """Pictures in batches of equal settings; whatever goes wrong with a batch is the refusal of its requests."""
+        """Pictures in batches of equal settings (of equal size where they are packed).
+
+        Whatever goes wrong with a batch is the refusal of its requests.
+        """
+        bundled: dict[tuple[int, int], list[int]] = {}
         groups: dict[tuple[Settings, bool, tuple[int, ...]], list[int]] = {}
         for index, request in enumerate(requests):
             if reason := self.unfit(request):
                 yield index, Refusal("failed", reason)
+            elif self.packed is not None and request.settings.task == "text2img":
+                bundled.setdefault(self.packed.size_of(request), []).append(index)
             else:
                 # With and without a negative prompt stay apart: "none" and an empty one may not mean the same.
                 alike = request.settings, bool(request.negative_text), shape_of(request)
                 groups.setdefault(alike, []).append(index)
+        for indices in bundled.values():
+            yield from zip(indices, self.together([requests[index] for index in indices]), strict=True)
         for indices in groups.values():
-            for start in range(0, len(indices), self.batch):
-                chunk = indices[start : start + self.batch]
+            for start in range(0, len(indices), self.chunk):
+                chunk = indices[start : start + self.chunk]
                 yield from zip(chunk, self.pictures([requests[index] for index in chunk]), strict=True)
 
     def unfit(self, request: Request) -> str:
@@ -144,6 +172,25 @@ class DiffusersGenerator:
             return [Refusal("failed", f"{type(error).__name__}: {first_line(error)}")] * len(requests)
         flags = getattr(output, "nsfw_content_detected", None) or [False] * len(requests)
         return [answer(raw, bool(flag)) for raw, flag in zip(output.images, flags, strict=True)]
+
+    def together(self, requests: Sequence[Request]) -> list[Pixels | Refusal]:
+        """One answer a request, packed; all are of one size. Batches too large for the memory are halved."""
+        assert self.packed is not None
+        try:
+            with torch.inference_mode():
+                latents = self.packed.latents(requests)
+                parts = [
+                    self.packed.decode(latents[start : start + self.chunk])
+                    for start in range(0, len(latents), self.chunk)
+                ]
+        except torch.OutOfMemoryError as error:
+            if self.packed.rows == 1:
+                return [Refusal("failed", f"out of memory: {first_line(error)}")] * len(requests)
+            self.packed.rows, self.chunk = self.packed.rows // 2, max(1, self.chunk // 2)
+            return self.together(requests)
+        except (RuntimeError, ValueError, TypeError) as error:
+            return [Refusal("failed", f"{type(error).__name__}: {first_line(error)}")] * len(requests)
+        return [answer(raw, flag) for pictures, flags in parts for raw, flag in zip(pictures, flags, strict=True)]
 
     def call(self, requests: Sequence[Request]) -> Any:
         """The pipeline's output: `images` is float (B, height, width, 3) in 0..1, NaN where arithmetic overflowed."""
@@ -198,6 +245,17 @@ def chosen(options: Mapping[str, str], name: str, known: Sequence[str], default:
     value = options.get(name, default)
     if value not in known:
         raise GeneratorError(f"diffusers: no {name} {value!r}; {near(value, known)}")
+    return value
+
+
+def positive(options: Mapping[str, str], name: str, default: float) -> float:
+    """An option's value as a number from 0."""
+    try:
+        value = float(options.get(name, default))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise GeneratorError(f"diffusers: {name} must be a number from 0, found {options[name]!r}")
     return value
 
 

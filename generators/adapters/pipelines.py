@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,48 @@ def load_controlnet(folder: Path, *, dtype: torch.dtype, variant: str | None) ->
         raise GeneratorError(f"diffusers: controlnet={folder}: {config} is not that of a ControlNetModel")
     options: dict[str, Any] = {dtype_option(): dtype, "variant": variant, "use_safetensors": True}
     return ControlNetModel.from_pretrained(str(folder), local_files_only=True, **options)
+
+
+def lora_file(given: str) -> Path:
+    """The safetensors file of "FILE" or of "FOLDER", which must hold one.
+
+    Raises:
+        GeneratorError: none there, or several, or a pickle.
+    """
+    path = Path(given).expanduser()
+    if path.is_file() and path.suffix == ".safetensors":
+        return path
+    found = sorted(path.glob("*.safetensors"))
+    if len(found) == 1:
+        return found[0]
+    if path.is_file():
+        reason = f"is no safetensors file; convert {path.suffix or 'it'} where you trust it"
+    elif not path.exists():
+        reason = "does not exist; download it first: `hf download ID --local-dir FOLDER`"
+    else:
+        names = ", ".join(each.name for each in found) or "none"
+        reason = f"must hold one safetensors file, found {names}; name the file itself"
+    raise GeneratorError(f"diffusers: lora={given} {reason}")
+
+
+def fuse_lora(pipeline: Any, adapter: Path, scale: float) -> None:
+    """Add a low-rank adapter (Hu et al. 2021) to a pipeline's weights, times `scale`.
+
+    Raises:
+        GeneratorError: peft is not installed, or the adapter is none for this pipeline.
+    """
+    if find_spec("peft") is None:
+        raise GeneratorError("diffusers: lora needs the package peft: pip install 'sixthfinger[lora]'")
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise GeneratorError(f"diffusers: {type(pipeline).__name__} takes no LoRA")
+    try:
+        with without_loading_bars():
+            pipeline.load_lora_weights(str(adapter.parent), weight_name=adapter.name, local_files_only=True)
+            pipeline.fuse_lora(lora_scale=scale)
+            pipeline.unload_lora_weights()
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+        message = str(error).strip().split("\n", 1)[0]
+        raise GeneratorError(f"diffusers: lora={adapter} does not fit {type(pipeline).__name__}: {message}") from error
 
 
 def checked_parts(folder: Path) -> dict[str, Any]:

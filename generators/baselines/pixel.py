@@ -19,9 +19,9 @@ class PixelNetworks(Networks):
 
     factor: Any = PATCH  # no autoencoder to ask
 
-    def clean(self, latent: Tensor, noise: Tensor, timestep: int) -> Tensor:
+    def clean(self, latent: Tensor, noise: Tensor, timestep: float) -> Tensor:
         """Source: Ho et al. 2020, equation 15, kept to -1..1: at the noisiest steps the division would run away."""
-        alpha, sigma = self.schedule.alpha[timestep].item(), self.schedule.sigma[timestep].item()
+        alpha, sigma = (weights[int(timestep)].item() for weights in (self.schedule.alpha, self.schedule.sigma))
         return ((latent - sigma * noise) / alpha).clamp(-1, 1)
 
     def encode(self, image: Pixels) -> Tensor:

@@ -37,10 +37,12 @@ UNET: dict[str, Any] = {
     "layers_per_block": 1,
     "cross_attention_dim": 128,
     "attention_head_dim": 4,
+    "addition_embed_type": "text",
+    "addition_embed_type_num_heads": 4,
     "norm_num_groups": 16,
 }
 DROPPED = 0.1  # share of captions replaced by the empty one, for guidance: Ho & Salimans 2022
-SNR_CAP = 5.0  # Hang et al. 2023
+SNR_CAP = 5.0
 PREDICTION = "v_prediction"
 
 
@@ -54,6 +56,7 @@ class Model(nn.Module):
         super().__init__()
         self.text_encoder = CLIPTextModel(CLIPTextConfig(**TEXT))
         self.unet = UNet2DConditionModel(**unet).to(memory_format=torch.channels_last)
+        nn.init.zeros_(self.unet.add_embedding.norm2.weight)  # what is told to every layer begins as nothing
 
     def forward(self, latent: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
         """Predicted velocity, same shape as latent (B, 4, 16, 16); tokens (B, CONTEXT) int64."""
@@ -62,7 +65,7 @@ class Model(nn.Module):
         return velocity
 
     def begin_from(self, folder: Path) -> None:
-        """Take the weights of a diffusers folder of the same shape.
+        """Take the weights of a diffusers folder of the same shape; one without `add_embedding` will do.
 
         Raises:
             RuntimeError: another shape; torch names the tensors that differ.
@@ -70,7 +73,9 @@ class Model(nn.Module):
         from safetensors.torch import load_file
 
         self.text_encoder.load_state_dict(load_file(folder / "text_encoder" / "model.safetensors"))
-        self.unet.load_state_dict(load_file(folder / "unet" / "diffusion_pytorch_model.safetensors"))
+        weights = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+        silent = {name: value for name, value in self.unet.state_dict().items() if name.startswith("add_embedding.")}
+        self.unet.load_state_dict({**silent, **weights})
 
     def read_with(self, clip: Path) -> None:
         """Take the text encoder's weights from the text tower of an open_clip folder."""
@@ -135,14 +140,16 @@ def batch_of(latents: Latents, step: int, size: int, odds: NDArray[np.float64] |
 def loss_of(batch: Batch, predict: Callable[[Tensor], Tensor]) -> Tensor:
     """Weighted squared error of the velocity that `predict` says of the noisy latents, one number a sample (B,).
 
-    Source: v = alpha * noise - sigma * clean (Salimans & Ho 2022); weight min(SNR, 5) / (SNR + 1) (Hang et al. 2023).
+    Source: v = alpha * noise - sigma * clean (Salimans & Ho 2022). The weight is that of Hang et al. 2023,
+    min(SNR, 5) / (SNR + 1), where there is little noise, and 1 elsewhere: theirs vanishes where there is much noise,
+    which is where the text decides the colours.
     """
     alpha, sigma = weights_at(batch.timestep)
     made = predict(alpha * batch.clean + sigma * batch.noise).float()
     snr = ((alpha / sigma) ** 2).flatten()
-    weight = snr.clamp(max=SNR_CAP) / (snr + 1) * 2
+    weight = (SNR_CAP / (snr + 1)).clamp(max=1.0)
     errors: Tensor = (made - (alpha * batch.noise - sigma * batch.clean)).square().mean(dim=(1, 2, 3))
-    return weight.clamp(min=0.05) * errors
+    return weight * errors
 
 
 def weights_at(timestep: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,8 @@ UNET: dict[str, Any] = {
     "layers_per_block": 1,
     "cross_attention_dim": 128,
     "attention_head_dim": 4,
+    "addition_embed_type": "text",
+    "addition_embed_type_num_heads": 4,
     "norm_num_groups": 16,
 }
 PREDICTION = "epsilon"

@@ -43,6 +43,8 @@ UNET: dict[str, Any] = {
     "layers_per_block": 1,
     "cross_attention_dim": 128,
     "attention_head_dim": 4,
+    "addition_embed_type": "text",
+    "addition_embed_type_num_heads": 4,
     "norm_num_groups": 16,
 }
 """Latents of an autoencoder that divides by 4 are as large as the small picture, so the two are laid on one another."""

@@ -1,0 +1,198 @@
+"""`diffusers:FOLDER?packed=true`: a Stable Diffusion 1.x, 2.x or XL pipeline's own parts, its walks packed row by row.
+
+The scheduler, the text encoders, the U-Net and the autoencoder are the pipeline's, each asked as the pipeline asks
+it; only the company in which rows reach the U-Net is ours. So pictures agree with the pipeline's own, while requests
+may differ in guidance, steps and sampler, and what they have in common is computed once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.adapters.pipelines import fresh_scheduler
+from generators.api import GeneratorError, Request
+from generators.guidance import Guidance
+from generators.packing import Count, Packer, Shown, Trip
+from generators.samplers import Query, Walk
+from generators.schedule import Schedule
+
+KNOWN = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+KNOBS = frozenset({"guidance_window", "guidance_rescale"})
+"""What packing adds to the settings that a pipeline listens to."""
+WISH, LEAN = "+", "-"  # before a row's text: the prompt's own branch, and the one that guidance leans away from
+KEPT_TEXTS = 500
+
+
+@dataclass(frozen=True)
+class Told:
+    """A text as the U-Net takes it: states (context, width), and XL's pooled embedding (width,) or None."""
+
+    states: Tensor
+    pooled: Tensor | None
+
+
+@dataclass(eq=False)
+class PackedPipeline:
+    """Drives a loaded pipeline's networks for many requests at once.
+
+    Attributes:
+        rows: of every batch of the U-Net.
+        count: what packing saved so far.
+    """
+
+    pipeline: Any
+    rows: int
+    count: Count = field(default_factory=Count)
+    _told: dict[str, Told] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        name = type(self.pipeline).__name__
+        if name not in KNOWN:
+            raise GeneratorError(f"diffusers: packed=true works with {' and '.join(KNOWN)}, not with {name}")
+        if self.pipeline.unet.config.time_cond_proj_dim is not None:
+            raise GeneratorError("diffusers: packed=true: this U-Net is told its guidance, so there is none to pack")
+
+    def latents(self, requests: Sequence[Request]) -> list[Tensor]:
+        """The finished latents (C, h, w) of requests of one size."""
+        packer = Packer(self.predict, _as_predicted, self.schedule, self.rows, self.count)
+        return packer.arrive([self.trip(request) for request in requests])
+
+    @property
+    def schedule(self) -> Schedule:
+        """Weights of signal and noise at the scheduler's training timesteps."""
+        signal = self.pipeline.scheduler.alphas_cumprod.double().cpu()
+        return Schedule(alpha=signal.sqrt(), sigma=(1 - signal).sqrt())
+
+    def trip(self, request: Request) -> Trip:
+        """A request as the packer takes it; what it leaves open is as in the pipeline's call."""
+        settings, call = request.settings, inspect.signature(self.pipeline.__call__).parameters
+        steps = call["num_inference_steps"].default if settings.steps is None else settings.steps
+        scale = call["guidance_scale"].default if settings.guidance is None else settings.guidance
+        stream = torch.Generator("cpu").manual_seed(request.seed)
+        scheduler = fresh_scheduler(self.pipeline.scheduler, settings.sampler)
+        scheduler.set_timesteps(steps, device=self.pipeline.device)
+        height, width = self.size_of(request)
+        noise = torch.randn(
+            (1, self.pipeline.unet.config.in_channels, height // self.factor, width // self.factor),
+            generator=stream,
+            dtype=self.pipeline.unet.dtype,
+        )
+        size = f"{height}x{width} " if self.is_xl else ""
+        return Trip(
+            walk=scheduled(scheduler, noise.to(self.pipeline.device), stream),
+            text=f"{WISH}{size}{request.text}",
+            negative_text=f"{LEAN}{size}{request.negative_text}",
+            guidance=Guidance(
+                scale=scale if scale > 1 else 1.0,  # the pipelines' own rule
+                window=settings.guidance_window or (0.0, 1.0),
+                rescale=settings.guidance_rescale or 0.0,
+            ),
+        )
+
+    @property
+    def factor(self) -> int:
+        """Pixels a latent cell is wide."""
+        return int(self.pipeline.vae_scale_factor)
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether the U-Net is told pooled texts and sizes too."""
+        return bool(self.pipeline.unet.config.addition_embed_type == "text_time")
+
+    def size_of(self, request: Request) -> tuple[int, int]:
+        """Height and width of a request's picture."""
+        own = self.pipeline.unet.config.sample_size * self.factor
+        return request.settings.height or own, request.settings.width or own
+
+    def predict(
+        self, latents: Tensor, timesteps: Tensor, texts: Sequence[str], shown: Sequence[Shown | None]
+    ) -> Tensor:
+        """The U-Net's raw predictions (R, C, h, w)."""
+        told = [self.told(text) for text in texts]
+        more: dict[str, Any] = {}
+        if self.is_xl:
+            pooled = torch.stack([each.pooled for each in told if each.pooled is not None])
+            height, width = (side * self.factor for side in latents.shape[-2:])
+            sizes = [height, width, 0, 0, height, width]  # original, crop's corner, target: as XL's pipeline says them
+            ids = torch.tensor([sizes] * len(texts), dtype=latents.dtype, device=latents.device)
+            more["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": ids}
+        states = torch.stack([each.states for each in told])
+        prediction: Tensor = self.pipeline.unet(latents, timesteps, encoder_hidden_states=states, **more).sample
+        return prediction
+
+    def told(self, text: str) -> Told:
+        """A row's text, encoded once: by the pipeline, in the branch that its first letter names."""
+        if len(self._told) > KEPT_TEXTS:
+            self._told.clear()
+        if text not in self._told:
+            self._told[text] = self._encoded(text)
+        return self._told[text]
+
+    def _encoded(self, text: str) -> Told:
+        branch, words = text[0], text[1:].partition(" ")[2] if self.is_xl else text[1:]
+        found = self.pipeline.encode_prompt(
+            words if branch == WISH else "",
+            device=self.pipeline.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=branch == LEAN,
+            negative_prompt=words if branch == LEAN and words else None,
+        )
+        place = 0 if branch == WISH else 1  # (prompt, negative, pooled prompt, pooled negative)
+        return Told(found[place][0], found[2 + place][0] if self.is_xl else None)
+
+    def decode(self, latents: Sequence[Tensor]) -> tuple[NDArray[np.floating[Any]], list[bool]]:
+        """Pictures (B, H, W, 3) in 0..1, and which of them the safety checker flags."""
+        pipeline, vae = self.pipeline, self.pipeline.vae
+        together = torch.stack(list(latents))
+        upcast = vae.dtype == torch.float16 and vae.config.force_upcast
+        if upcast:
+            vae.to(torch.float32)
+            together = together.float()
+        image = vae.decode(self._unscaled(together), return_dict=False)[0]
+        if upcast:
+            vae.to(torch.float16)
+        flags: Sequence[bool] | None = None
+        if hasattr(pipeline, "run_safety_checker"):
+            image, flags = pipeline.run_safety_checker(image, pipeline.device, pipeline.unet.dtype)
+        if getattr(pipeline, "watermark", None) is not None:
+            image = pipeline.watermark.apply_watermark(image)
+        pictures = pipeline.image_processor.postprocess(
+            image, output_type="np", do_denormalize=[not flag for flag in flags or [False] * len(image)]
+        )
+        return pictures, [bool(flag) for flag in flags or [False] * len(image)]
+
+    def _unscaled(self, latents: Tensor) -> Tensor:
+        config = self.pipeline.vae.config
+        mean, spread = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+        if mean is None or spread is None:
+            return latents / config.scaling_factor
+        like = {"dtype": latents.dtype, "device": latents.device}
+        mean, spread = (torch.tensor(each, **like).view(1, -1, 1, 1) for each in (mean, spread))
+        return latents * spread / config.scaling_factor + mean
+
+
+def scheduled(scheduler: Any, noise: Tensor, stream: torch.Generator) -> Walk:
+    """The pipelines' denoising loop as a walk: a scheduler of its own, its answers being raw predictions."""
+    takes = inspect.signature(scheduler.step).parameters
+    extra = {"generator": stream} if "generator" in takes else {}
+    if "eta" in takes:
+        extra["eta"] = 0.0
+    latent = noise * scheduler.init_noise_sigma
+    for timestep in scheduler.timesteps:
+        asked = scheduler.scale_model_input(latent, timestep)
+        prediction = yield Query(asked[0], timestep.item())
+        latent = scheduler.step(prediction[None], timestep, latent, **extra, return_dict=False)[0]
+    return latent[0]
+
+
+def _as_predicted(latent: Tensor, prediction: Tensor, timestep: float) -> Tensor:
+    """Schedulers take raw predictions."""
+    return prediction
