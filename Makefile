@@ -4,11 +4,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 DATA ?= data/studio
 MINUTES ?= 150
+CLIP := generators/weights/studio_clip
 export OMP_NUM_THREADS ?= 2
 # Threads that wait for each other sleep instead of spinning: on a busy machine that is several times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: quickstart test slow lint docs scenes train-autoencoder train-clip train-ldm reference clean
+.PHONY: quickstart test slow lint docs scenes train-autoencoder train-fine train-clip train-ldm train-control \
+  train-upscale train-memorizer train-baselines suites reference clean
 
 quickstart: $(READY)  ## drive the built-in model over the quick suite, score the pictures, write the report
 	$(BIN)/audit run --suite quick --generator builtin:ldm --guidance 1,3,6 --steps 10,25 --replicates 2 --out runs/quickstart
@@ -44,12 +46,38 @@ scenes: $(READY)
 train-autoencoder: scenes
 	$(BIN)/python -m generators.train.autoencoder --data $(DATA) --out $(DATA)/autoencoder
 
+train-fine: scenes
+	$(BIN)/python -m generators.train.autoencoder --data $(DATA) --out $(DATA)/fine --factor 4
+
 train-clip: scenes
-	$(BIN)/python -m generators.train.clip --data $(DATA) --out generators/weights/studio_clip --minutes 20
+	$(BIN)/python -m generators.train.clip --data $(DATA) --out $(CLIP) --minutes 20
 
 train-ldm: train-autoencoder
-	$(BIN)/python -m generators.train.ldm --data $(DATA) --autoencoder $(DATA)/autoencoder/vae --out $(DATA)/ldm --minutes $(MINUTES)
+	$(BIN)/python -m generators.train.ldm --data $(DATA) --autoencoder $(DATA)/autoencoder/vae --out $(DATA)/ldm --clip $(CLIP) --minutes $(MINUTES)
 	$(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/ldm/folder --out generators/weights/ldm
+
+# The branch fits the model it was trained with, so it is trained again after each train-ldm.
+train-control:
+	$(BIN)/python -m generators.train.control --data $(DATA) --start generators/weights/ldm --out $(DATA)/control
+	$(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/control/controlnet --out generators/weights/ldm/controlnet
+
+train-upscale: train-fine
+	$(BIN)/python -m generators.train.upscale --data $(DATA) --autoencoder $(DATA)/fine/vae --out $(DATA)/upscale --clip $(CLIP)
+	$(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/upscale/folder --out generators/weights/upscale
+
+train-memorizer: train-autoencoder
+	$(BIN)/python -m generators.train.memorizer --data $(DATA) --autoencoder $(DATA)/autoencoder/vae --out $(DATA)/memorizer --clip $(CLIP)
+	$(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/memorizer/folder --out generators/weights/memorizer
+
+train-baselines: scenes
+	for model in gan vae pixel; do \
+	  $(BIN)/python -m generators.train.$$model --data $(DATA) --out $(DATA)/$$model --clip $(CLIP) && \
+	  $(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/$$model/folder --out generators/weights/$$model || exit 1; \
+	done
+
+suites: scenes  ## the built-in suites for tasks, and the counts of the training scenes' attributes
+	$(BIN)/python -m generators.studio.task_suites --data $(DATA) --out audit/suites/builtin
+	$(BIN)/python -m generators.train.attributes --data $(DATA) --out audit/references
 
 reference: train-clip
 	$(BIN)/python -m audit.references --data $(DATA) --out audit/references/studio-held-out.npz

@@ -12,10 +12,11 @@ from reports.api import Part, section
 from reports.evidence import boxes, facts, reading
 from reports.load import Column, Report, rows_of
 from reports.page import fill
-from reports.pictures import thumbnails
+from reports.pictures import Copy, encoded, thumbnails
 from reports.words import ARROWS
 
 MOST_PICTURES = 2000
+INPUT = Copy(96)
 Row = tuple[str, str, int]
 """A prompt's id, its text (a later run may ask otherwise under the same id), and the replicate."""
 
@@ -43,6 +44,7 @@ def gallery(report: Report) -> Part:
             for info in audits
         ],
         "rows": [{**prompts[prompt_id, text], "replicate": replicate} for prompt_id, text, replicate in rows],
+        "inputs": _inputs(report, rows),
         "pictures": pictures,
         "reasons": list(reasons),
     }
@@ -85,6 +87,20 @@ def _told(prompt: Prompt) -> dict[str, Json]:
             name: value if isinstance(value, str) else json.dumps(value) for name, value in prompt.expect.items()
         },
         "origin": prompt.origin,
+        "inputs": dict(prompt.inputs),
+    }
+
+
+def _inputs(report: Report, rows: list[Row]) -> dict[str, str]:
+    """The pictures that the shown prompts brought with them, small, as base64 WebP by their digest."""
+    asked = {(prompt_id, text) for prompt_id, text, _ in rows}
+    return {
+        digest: encoded(run.folder.input(digest), INPUT)
+        for run in report.runs
+        for prompt in run.prompts.values()
+        if (prompt.id, prompt.text) in asked
+        for digest in prompt.inputs.values()
+        if run.folder.input_file(digest).is_file()
     }
 
 

@@ -35,6 +35,9 @@ WORDS = ["OPEN", "BAKERY", "7 ROOMS", "EXIT", "CAFÉ"]
 GUIDANCES, STEPS = (1.0, 3.0, 6.0), (10, 25)
 SHARD = 16
 LOST = "RuntimeError: out of <memory> & patience"
+SOURCE = np.tile(np.arange(64, dtype=np.uint8)[:, None, None] * 4, (1, 64, 3))
+MASK = np.where(np.arange(64)[None, :, None] < 32, np.uint8(255), np.zeros((64, 64, 3), np.uint8))
+BROUGHT = {digest(pixels): pixels for pixels in (SOURCE, MASK)}
 BROKE = "RuntimeError: the reader gave no boxes <b>at all</b>"
 
 
@@ -71,8 +74,15 @@ def prompts(hostile: bool = True) -> list[Prompt]:
         )
         for place, word in enumerate(WORDS)
     ]
+    brought = dict(zip(("source", "mask"), BROUGHT, strict=True))
     made += [
-        Prompt(id=f"hands/{place:02d}", text=f"a left hand, {n} fingers raised", tags=("hands",), expect={"count": n})
+        Prompt(
+            id=f"hands/{place:02d}",
+            text=f"a left hand, {n} fingers raised",
+            tags=("hands",),
+            expect={"count": n},
+            inputs=brought,
+        )
         for place, n in enumerate([2, 3, 5])
     ]
     for place, text in enumerate(HOSTILE):
@@ -172,6 +182,9 @@ def write_run(
     with store.open_for_writing():
         store.write_manifest(manifest(generators, len(asked)))
         store.write_plan(asked, shards)
+        for name, pixels in BROUGHT.items():
+            store.input_file(name).parent.mkdir(exist_ok=True)
+            store.input_file(name).write_bytes(encode_webp(pixels))
         for shard in shards[:stop_after]:
             stored = [_stored(job, shard.number * SHARD + place, size) for place, job in enumerate(shard.jobs)]
             store.write_pictures(shard.number, stored)

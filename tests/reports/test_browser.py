@@ -121,6 +121,16 @@ def test_gallery_filters_by_words_tag_status_and_settings(tab):
     assert "No picture fits" in tab.locator("#pictures").inner_text()
 
 
+def test_what_a_prompt_brought_is_shown_beside_it_and_in_the_dialog(tab):
+    tab.select_option("#filters [name=tag]", "hands")
+    assert tab.locator("#pictures .brought img").count() == 6 * 2
+    assert tab.locator("#pictures .brought figcaption").first.text_content() == "source"
+    tab.locator("#pictures .tile").first.click()
+    assert tab.locator("dialog .brought img").count() == 2
+    until(tab, "[...document.querySelectorAll('dialog .brought img')].every(each => each.naturalWidth === 64)")
+    tab.keyboard.press("Escape")
+
+
 def test_gallery_sorts_by_a_score_with_missing_ones_last(tab):
     tab.select_option("#filters [name=layout]", "grid")
     tab.select_option("#filters [name=sort]", label="tone.clipped ↓")

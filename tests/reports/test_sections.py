@@ -1,7 +1,10 @@
+import base64
+import io
 import re
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from audit.types import Contrast, Estimate
 from reports.api import Part, section, sections
@@ -128,6 +131,24 @@ def test_gallery_pairs_pictures_by_prompt_and_replicate(report):
     lost = [picture for picture in data["pictures"] if picture["status"] != "ok"]
     assert lost
     assert all(not picture["source"] and picture["error"] for picture in lost)
+
+
+def test_gallery_shows_the_pictures_that_prompts_brought(report):
+    data = gallery.write(report).data
+    brought = {row["id"]: set(row["inputs"]) for row in data["rows"] if row["inputs"]}
+    assert brought == {f"hands/{place:02d}": {"source", "mask"} for place in range(3)}
+    assert len(data["inputs"]) == 2
+    wanted = {digest for row in data["rows"] for digest in row["inputs"].values()}
+    assert set(data["inputs"]) == wanted
+    small = Image.open(io.BytesIO(base64.b64decode(next(iter(data["inputs"].values())))))
+    assert small.size == (64, 64)
+
+
+def test_pictures_that_are_gone_are_left_out(tmp_path):
+    folder = write_run(tmp_path / "run", asked=prompts()[5:7], guidances=[1.0], steps=[10])
+    for file in (folder / "inputs").iterdir():
+        file.unlink()
+    assert gallery.write(load([folder])).data["inputs"] == {}
 
 
 def test_gallery_shows_an_even_spread_of_rows_when_there_are_too_many(report, monkeypatch):

@@ -23,17 +23,10 @@ from generators.latent import pixels_of
 from generators.packing import Packer
 from generators.rng import noise_stream
 from generators.train import control, upscale
-from generators.train.autoencoder import CONFIG
+from generators.train.autoencoder import CONFIG, FINE
 from generators.train.ldm import Model, export
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-FINE = {
-    **CONFIG,
-    "encoder_block_out_channels": (32,) * 3,
-    "decoder_block_out_channels": (32,) * 3,
-    "num_encoder_blocks": (0, 0, 1),
-    "num_decoder_blocks": (1, 0, 0),
-}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { make, number } = page;
-  const { data, columnName, isSmall, neighbour } = page.gallery;
+  const { data, columnName, isSmall, neighbour, brought } = page.gallery;
   const dialog = document.getElementById("picture");
   const stage = dialog.querySelector(".stage");
   let current = null;
@@ -78,6 +78,7 @@
     const told = dialog.querySelector(".told");
     told.replaceChildren(
       make("p", { className: "asked-for" }, make("bdi", {}, row.text)),
+      ...brought(row),
       ...(picture.diff ? difference(picture.diff) : []),
       table,
       ...evidence(picture),

@@ -89,7 +89,17 @@ page.gallery = (() => {
     return make("div", { className: "asked" },
       make("p", {}, make("bdi", {}, row.text)),
       make("small", {}, `${row.id} · replicate ${row.replicate + 1}`),
-      make("small", {}, row.tags.join(", ")));
+      make("small", {}, row.tags.join(", ")),
+      ...brought(row));
+  }
+
+  /** The pictures a prompt brought: a source, a mask, a control. */
+  function brought(row) {
+    const known = ["source", "mask", "control"].map((role) => [role, row.inputs[role]]).filter(([, digest]) => data.inputs[digest]);
+    if (!known.length) return [];
+    return [make("div", { className: "brought" }, ...known.map(([role, digest]) => make("figure", {},
+      make("img", { src: "data:image/webp;base64," + data.inputs[digest], alt: `${role} of ${row.id}`, loading: "lazy" }),
+      make("figcaption", {}, role))))];
   }
 
   function strip(line, audit) {
@@ -162,5 +172,5 @@ page.gallery = (() => {
   }
 
   start();
-  return { data, columnName, isSmall, neighbour };
+  return { data, columnName, isSmall, neighbour, brought };
 })();
