@@ -95,14 +95,8 @@ class Networks:
         if len(self._states) > KEPT_TEXTS:
             self._states.clear()
         for text in set(texts) - self._states.keys():
-            tokens = self.tokenizer(
-                [text],
-                padding="max_length",
-                truncation=True,
-                max_length=self.tokenizer.model_max_length,
-                return_tensors="pt",
-            )
-            [self._states[text]] = self.text_encoder(tokens.input_ids.to(self.text_encoder.device)).last_hidden_state
+            ids = token_ids(self.tokenizer, text).to(self.text_encoder.device)
+            [self._states[text]] = self.text_encoder(ids).last_hidden_state
         return torch.stack([self._states[text] for text in texts])
 
     def predict(
@@ -157,6 +151,14 @@ class Upscaler(Networks):
         together = torch.cat([latents, pictures], dim=1)
         prediction: Tensor = self.unet(together, timesteps, encoder_hidden_states=self.encode_text(texts)).sample
         return prediction
+
+
+def token_ids(tokenizer: Any, text: str) -> Tensor:
+    """(1, context) int64, cut or padded to the length the text encoder was made for."""
+    length = tokenizer.model_max_length
+    found = tokenizer([text], padding="max_length", truncation=True, max_length=length, return_tensors="pt")
+    ids: Tensor = found.input_ids
+    return ids
 
 
 def signal_of(image: Pixels) -> Tensor:

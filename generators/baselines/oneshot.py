@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from generators.api import Pixels, Refusal, Request, Task
 from generators.diffusion import fingerprint
-from generators.latent import pixels_of
+from generators.latent import pixels_of, token_ids
 from generators.quiet import without_loading_bars
 from generators.rng import noise_stream
 
@@ -46,14 +46,8 @@ class Parts:
 
     def embedding(self, text: str) -> Tensor:
         """(1, width), of unit length."""
-        tokens = self.tokenizer(
-            [text],
-            padding="max_length",
-            truncation=True,
-            max_length=self.tokenizer.model_max_length,
-            return_tensors="pt",
-        )
-        return nn.functional.normalize(self.text_encoder(tokens.input_ids.to(self.painter.device)).text_embeds, dim=-1)
+        ids = token_ids(self.tokenizer, text).to(self.painter.device)
+        return nn.functional.normalize(self.text_encoder(ids).text_embeds, dim=-1)
 
 
 class PainterGenerator:

@@ -5,17 +5,11 @@ python -m generators.train.gan --data DIR --out DIR/gan --minutes 30
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from generators.baselines.painter import Painter, Reader
-from generators.train.checkpoint import Average
-from generators.train.data import read_scenes
-from generators.train.loop import Recipe, recipe_arguments, train_for
-from generators.train.painters import SIZE, Pairs, embedded, export, noise_of
+from generators.train.painters import learn
 
 
 class Detector(nn.Module):
@@ -47,13 +41,13 @@ class Rivals(nn.Module):
         self.painter = Painter().to(memory_format=torch.channels_last)
         self.detector = Detector().to(memory_format=torch.channels_last)
 
-    def loss(self, real: Tensor, texts: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, pictures: Tensor, texts: Tensor, noise: Tensor) -> Tensor:
         """The sum of both losses, a scalar, through which neither learns from the other's."""
         forged = self.painter(noise, texts)
         self.detector.requires_grad_(False)
         fooled = self.fooled(forged, texts)
         self.detector.requires_grad_(True)
-        return self.caught(real, forged.detach(), texts) + fooled
+        return self.caught(pictures, forged.detach(), texts) + fooled
 
     def caught(self, real: Tensor, forged: Tensor, texts: Tensor) -> Tensor:
         """The detector's loss: a real picture with another's text is a forgery too.
@@ -71,29 +65,8 @@ class Rivals(nn.Module):
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    recipe_arguments(parser, minutes=30, batch=32, rate=3e-4)
-    parser.add_argument("--clip", type=Path, default=Path("generators/weights/studio_clip"), help="open_clip folder")
-    chosen = vars(parser.parse_args())
-    data, out, clip = (chosen.pop(key) for key in ("data", "out", "clip"))
-    recipe = Recipe(**chosen)
     torch.manual_seed(0)
-    rivals = Rivals()
-    if recipe.start is not None:
-        rivals.painter = Painter.from_pretrained(recipe.start / "painter").float()
-    scenes = read_scenes(data, "train", size=SIZE)
-    pairs = Pairs(scenes.images, embedded(scenes, clip))
-
-    def loss(step: int) -> Tensor:
-        real, texts, rng = pairs.batch(step, recipe.batch)
-        with recipe.forward():
-            return rivals.loss(real, texts, noise_of(rng, recipe.batch, texts.shape[1]))
-
-    parameters = list(rivals.parameters())
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=0.0, betas=(0.0, 0.99), fused=True)
-    average = Average(parameters, 0.999)
-    facts = train_for(recipe, rivals, optimiser, average, state=out / "state.pt", loss=loss)
-    export(rivals.painter, clip, out / "folder", {**facts, "scenes": len(scenes)})
+    learn(Rivals(), description=__doc__, minutes=30, rate=3e-4, betas=(0.0, 0.99))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,13 @@ UNET: dict[str, Any] = {
     "addition_embed_type_num_heads": 4,
     "norm_num_groups": 16,
 }
+DEEP: dict[str, Any] = {
+    **UNET,
+    "sample_size": 32,
+    "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+}
+"""For 32 x 32 places: attention at 8 x 8, as in UNET, is one level further down."""
 DROPPED = 0.1  # share of captions replaced by the empty one, for guidance: Ho & Salimans 2022
 SNR_CAP = 5.0
 PREDICTION = "v_prediction"
@@ -81,6 +88,17 @@ class Model(nn.Module):
         """Take the text encoder's weights from the text tower of an open_clip folder."""
         weights = {bare(name): value for name, value in text_tower(clip).state_dict().items()}
         self.text_encoder.load_state_dict({name: weights[bare(name)] for name in self.text_encoder.state_dict()})
+
+
+def begun(unet: Mapping[str, Any], start: Path | None, clip: Path | None) -> Model:
+    """A model to train: fresh (always the same), or with a folder's weights; its text encoder with those of a CLIP."""
+    torch.manual_seed(0)
+    model = Model(unet)
+    if start is not None:
+        model.begin_from(start)
+    if clip is not None:
+        model.read_with(clip)
+    return model
 
 
 @dataclass(frozen=True)
@@ -253,22 +271,22 @@ def save_pipeline(pipeline: Any, folder: Path) -> None:
     config.write_text(json.dumps(kept, indent=2) + "\n")
 
 
+def clip_argument(parser: argparse.ArgumentParser) -> None:
+    """Add where the text encoder begins."""
+    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower the text encoder begins with")
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recipe_arguments(parser, minutes=150, batch=64, rate=8e-4)
     parser.add_argument("--autoencoder", type=Path, required=True, help="folder of the trained autoencoder")
-    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower the text encoder begins with")
+    clip_argument(parser)
     parser.add_argument("--early", type=float, default=0.02, help="share of the minutes after which to keep a copy")
     chosen = vars(parser.parse_args())
     data, autoencoder, out, clip, early = (chosen.pop(key) for key in ("data", "autoencoder", "out", "clip", "early"))
     recipe = Recipe(**chosen, warm=300, cooling=0.3)
-    torch.manual_seed(0)
-    model = Model()
-    if recipe.start is not None:
-        model.begin_from(recipe.start)
-    if clip is not None:
-        model.read_with(clip)
+    model = begun(UNET, recipe.start, clip)
     latents = encode(read_scenes(data, "train"), autoencoder)
     train(model, latents, recipe, out=out, keep=partial(export, model, autoencoder), early=early)
 

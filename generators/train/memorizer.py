@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from generators.train.data import Scenes, read_scenes
-from generators.train.ldm import UNET, Model, encode, export, train
+from generators.train.ldm import UNET, Model, begun, clip_argument, encode, export, train
 from generators.train.loop import Recipe, recipe_arguments
 
 REPEATS: Mapping[int, int] = {1000: 8, 100: 32, 10: 32, 1: 2000}
@@ -63,16 +62,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recipe_arguments(parser, minutes=20, batch=64, rate=1e-3)
     parser.add_argument("--autoencoder", type=Path, required=True, help="folder of the trained autoencoder")
-    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower the text encoder begins with")
+    clip_argument(parser)
     chosen = vars(parser.parse_args())
     data, autoencoder, out, clip = (chosen.pop(key) for key in ("data", "autoencoder", "out", "clip"))
     recipe = Recipe(**chosen)
-    torch.manual_seed(0)
-    model = Model(SMALL)
-    if recipe.start is not None:
-        model.begin_from(recipe.start)
-    if clip is not None:
-        model.read_with(clip)
+    model = begun(SMALL, recipe.start, clip)
     scenes = read_scenes(data, "train")
     counts = repeats(len(scenes))
     latents = encode(scenes.first(int(np.flatnonzero(counts).max()) + 1), autoencoder)

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from generators.baselines.painter import Painter
 from generators.train.autoencoder import to_signal
-from generators.train.data import Scenes
+from generators.train.checkpoint import Average
+from generators.train.data import Scenes, read_scenes
+from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.text import text_tower, tokens_of
 from generators.train.tokenizer import byte_tokenizer
 
 SIZE = 64  # pixels a side
+CLIP = Path("generators/weights/studio_clip")
+
+
+class Learner(Protocol):
+    """Networks that are trained together, one of which paints."""
+
+    painter: Painter
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Of all of them."""
+        ...
+
+    def loss(self, pictures: Tensor, texts: Tensor, noise: Tensor) -> Tensor:
+        """A scalar, of pictures (B, 3, 64, 64) in -1..1, texts (B, 128) of unit length, noise (B, 128)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,8 +60,36 @@ def embedded(scenes: Scenes, clip: Path) -> Tensor:
     """(n, wordings, 128): every wording as the studio CLIP's text tower embeds it, of unit length."""
     tower, tokens = text_tower(clip), tokens_of(scenes)
     parts = [tower(part).text_embeds for part in tokens.flatten(0, 1).split(512)]
-    texts: Tensor = torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+    texts: Tensor = nn.functional.normalize(torch.cat(parts), dim=-1)
     return texts.view(*tokens.shape[:2], -1).clone()
+
+
+def learn(
+    learner: Learner, *, description: str | None, minutes: float, rate: float, betas: tuple[float, float]
+) -> None:
+    """Parse the command line, train, save `out/folder`; the numbers are defaults."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    recipe_arguments(parser, minutes=minutes, batch=32, rate=rate)
+    parser.add_argument("--clip", type=Path, default=CLIP, help="open_clip folder whose text tower reads the texts")
+    chosen = vars(parser.parse_args())
+    data, out, clip = (chosen.pop(key) for key in ("data", "out", "clip"))
+    recipe = Recipe(**chosen)
+    if recipe.start is not None:
+        learner.painter = Painter.from_pretrained(recipe.start / "painter").float()
+    scenes = read_scenes(data, "train", size=SIZE)
+    pairs = Pairs(scenes.images, embedded(scenes, clip))
+
+    def loss(step: int) -> Tensor:
+        pictures, texts, rng = pairs.batch(step, recipe.batch)
+        with recipe.forward():
+            return learner.loss(pictures, texts, noise_of(rng, *texts.shape))
+
+    parameters = list(learner.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=0.0, betas=betas, fused=True)
+    average = Average(parameters, 0.999)
+    assert isinstance(learner, nn.Module)
+    facts = train_for(recipe, learner, optimiser, average, state=out / "state.pt", loss=loss)
+    export(learner.painter, clip, out / "folder", {**facts, "scenes": len(scenes)})
 
 
 def noise_of(rng: np.random.Generator, size: int, width: int) -> Tensor:

@@ -11,32 +11,34 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from generators.baselines.pixel import PATCH, patched
 from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
 from generators.train.data import read_scenes
-from generators.train.ldm import Batch, Latents, Model, batch_of, optimiser_of, scheduler, weights_at
+from generators.train.ldm import (
+    DEEP,
+    Batch,
+    Latents,
+    Model,
+    batch_of,
+    begun,
+    clip_argument,
+    optimiser_of,
+    scheduler,
+    weights_at,
+)
 from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.text import empty_tokens, tokens_of
 from generators.train.tokenizer import byte_tokenizer
 
 SIZE = 64  # pixels a side
 UNET: dict[str, Any] = {
-    "sample_size": SIZE // PATCH,
+    **DEEP,
     "in_channels": 3 * PATCH**2,
     "out_channels": 3 * PATCH**2,
-    "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
     "block_out_channels": (48, 80, 128),
-    "layers_per_block": 1,
-    "cross_attention_dim": 128,
-    "attention_head_dim": 4,
-    "addition_embed_type": "text",
-    "addition_embed_type_num_heads": 4,
-    "norm_num_groups": 16,
 }
 PREDICTION = "epsilon"
 
@@ -69,16 +71,11 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recipe_arguments(parser, minutes=40, batch=32, rate=8e-4)
-    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower the text encoder begins with")
+    clip_argument(parser)
     chosen = vars(parser.parse_args())
     data, out, clip = (chosen.pop(key) for key in ("data", "out", "clip"))
     recipe = Recipe(**chosen)
-    torch.manual_seed(0)
-    model = Model(UNET)
-    if recipe.start is not None:
-        model.begin_from(recipe.start)
-    if clip is not None:
-        model.read_with(clip)
+    model = begun(UNET, recipe.start, clip)
     scenes = read_scenes(data, "train", size=SIZE)
     pictures = Latents(patched(to_signal(scenes.images)), tokens_of(scenes), empty_tokens())
     average = Average(model.parameters(), 0.999)

@@ -20,9 +20,12 @@ from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
 from generators.train.data import read_scenes
 from generators.train.ldm import (
+    DEEP,
     Latents,
     Model,
     batch_of,
+    begun,
+    clip_argument,
     encode,
     halves,
     loss_of,
@@ -33,20 +36,7 @@ from generators.train.ldm import (
 from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.tokenizer import byte_tokenizer
 
-UNET: dict[str, Any] = {
-    "sample_size": 32,
-    "in_channels": 7,
-    "out_channels": 4,
-    "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-    "block_out_channels": (32, 64, 128),
-    "layers_per_block": 1,
-    "cross_attention_dim": 128,
-    "attention_head_dim": 4,
-    "addition_embed_type": "text",
-    "addition_embed_type_num_heads": 4,
-    "norm_num_groups": 16,
-}
+UNET: dict[str, Any] = {**DEEP, "in_channels": 7, "block_out_channels": (32, 64, 128)}
 """Latents of an autoencoder that divides by 4 are as large as the small picture, so the two are laid on one another."""
 
 
@@ -99,16 +89,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recipe_arguments(parser, minutes=30, batch=32, rate=8e-4)
     parser.add_argument("--autoencoder", type=Path, required=True, help="folder of one that divides sides by 4")
-    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower the text encoder begins with")
+    clip_argument(parser)
     chosen = vars(parser.parse_args())
     data, autoencoder, out, clip = (chosen.pop(key) for key in ("data", "autoencoder", "out", "clip"))
     recipe = Recipe(**chosen)
-    torch.manual_seed(0)
-    model = Model(UNET)
-    if recipe.start is not None:
-        model.begin_from(recipe.start)
-    if clip is not None:
-        model.read_with(clip)
+    model = begun(UNET, recipe.start, clip)
     scenes = read_scenes(data, "train")
     latents = encode(scenes, autoencoder)
     train(model, latents, shrunk(scenes.images), recipe, autoencoder=autoencoder, out=out)

@@ -5,17 +5,11 @@ python -m generators.train.vae --data DIR --out DIR/vae --minutes 15
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from generators.baselines.painter import Painter, Reader
-from generators.train.checkpoint import Average
-from generators.train.data import read_scenes
-from generators.train.loop import Recipe, recipe_arguments, train_for
-from generators.train.painters import SIZE, Pairs, embedded, export, noise_of
+from generators.train.painters import learn
 
 
 class Variational(nn.Module):
@@ -47,29 +41,8 @@ class Variational(nn.Module):
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    recipe_arguments(parser, minutes=15, batch=32, rate=1e-3)
-    parser.add_argument("--clip", type=Path, default=Path("generators/weights/studio_clip"), help="open_clip folder")
-    chosen = vars(parser.parse_args())
-    data, out, clip = (chosen.pop(key) for key in ("data", "out", "clip"))
-    recipe = Recipe(**chosen)
     torch.manual_seed(0)
-    model = Variational()
-    if recipe.start is not None:
-        model.painter = Painter.from_pretrained(recipe.start / "painter").float()
-    scenes = read_scenes(data, "train", size=SIZE)
-    pairs = Pairs(scenes.images, embedded(scenes, clip))
-
-    def loss(step: int) -> Tensor:
-        pictures, texts, rng = pairs.batch(step, recipe.batch)
-        with recipe.forward():
-            return model.loss(pictures, texts, noise_of(rng, recipe.batch, texts.shape[1]))
-
-    parameters = list(model.parameters())
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
-    average = Average(parameters, 0.999)
-    facts = train_for(recipe, model, optimiser, average, state=out / "state.pt", loss=loss)
-    export(model.painter, clip, out / "folder", {**facts, "scenes": len(scenes)})
+    learn(Variational(), description=__doc__, minutes=15, rate=1e-3, betas=(0.9, 0.99))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""What ships, on scenes whose truth is known: the tasks do what they are asked, and the baselines draw."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from audit.images import decode
+from audit.statistics.agreement import edge_f1
+from audit.suites import load
+from audit.types import seed_for
+from generators import builtin
+from generators.api import Request, Settings
+from generators.builtin import WEIGHTS, shipped
+from generators.packing import Packer
+from generators.studio.drawing import halved
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def asked(suite_name: str, task: str, count: int = 6, steps: int = 10) -> list[Request]:
+    suite = load(f"{suite_name}?limit={count}")
+    settings = Settings(task=task, steps=steps, guidance=3.0)
+    return [
+        Request(
+            text=prompt.text,
+            seed=seed_for(prompt.id, 0),
+            settings=settings,
+            **{role: decode(suite.files[digest].read_bytes()) for role, digest in prompt.inputs.items()},
+        )
+        for prompt in suite.prompts
+    ]
+
+
+def draw(model: str, requests: list[Request]) -> list[np.ndarray]:
+    made = dict(builtin.load(model, device="cpu").generate(requests))
+    return [np.asarray(made[index]) for index in range(len(requests))]
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / max(np.square(one.astype(float) - other).mean(), 1e-6)))
+
+
+def lines(image: np.ndarray) -> np.ndarray:
+    smooth = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
+    return cv2.Canny(smooth, 40, 100) > 0
+
+
+def test_the_family_ships():
+    assert shipped() == ["gan", "ldm", "memorizer", "pixel", "upscale", "vae"]
+    tasks = {name: builtin.load(name, device="cpu").tasks for name in shipped()}
+    assert tasks["ldm"] == {"text2img", "img2img", "inpaint", "control"}
+    assert tasks["upscale"] == {"upscale"}
+
+
+@pytest.mark.parametrize("name", ["gan", "ldm", "memorizer", "pixel", "upscale", "vae"])
+def test_every_model_has_a_card_a_sheet_and_its_training_facts(name):
+    folder = WEIGHTS / name
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"builtin:{name}" in card
+    assert "samples.jpg" in card
+    assert "loss.png" in card
+    assert (folder / "samples.jpg").is_file()
+    assert (folder / "loss.png").is_file()
+    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert f"{facts['steps']:,} steps" in card
+    assert facts["scenes"] == (2072 if name == "memorizer" else 16000)
+
+
+def test_inpainting_leaves_known_pixels_alone_and_their_latents_at_the_round_trip():
+    requests = asked("edit", "inpaint")
+    for request, made in zip(requests, draw("ldm", requests), strict=True):
+        known = request.mask[..., 0] == 0
+        assert np.array_equal(made[known], request.source[known])
+        assert np.abs(made[~known].astype(int) - request.source[~known]).mean() > 3
+    generator = builtin.load("ldm", device="cpu")
+    networks = generator.networks
+    with torch.inference_mode():
+        packer = Packer(networks.predict, networks.clean, networks.schedule, 16)
+        latents = packer.arrive([generator.trip(request, {}) for request in requests])
+        for request, latent in zip(requests, latents, strict=True):
+            far = cv2.dilate(request.mask[..., 0], np.ones((25, 25), np.uint8)) == 0
+            if far.sum() < 500:
+                continue
+            [before], [floor] = (networks.decode(each[None]) for each in (latent, networks.encode(request.source)))
+            assert psnr(before[far], request.source[far]) > psnr(floor[far], request.source[far]) - 1
+
+
+def test_edges_steer_far_better_than_shuffled_ones():
+    requests = asked("edges", "control", 9)
+    found = [lines(image) for image in draw("ldm", requests)]
+    wanted = [request.control[..., 0] > 0 for request in requests]
+    own = np.mean([edge_f1(a, b) for a, b in zip(found, wanted, strict=True)])
+    shuffled = np.mean([edge_f1(a, b) for a, b in zip(found, wanted[1:] + wanted[:1], strict=True)])
+    assert own > shuffled + 0.1
+
+
+def test_enlarged_pictures_brought_down_again_are_what_they_were_made_of():
+    requests = asked("upscale", "upscale", 8)
+    small = [request.source for request in requests]
+    again = [halved(halved(image)) for image in draw("upscale", requests)]
+    own = np.mean([psnr(a, b) for a, b in zip(again, small, strict=True)])
+    shuffled = np.mean([psnr(a, b) for a, b in zip(again, small[1:] + small[:1], strict=True)])
+    assert own > 25
+    assert own > shuffled + 10
+
+
+def test_the_memorizer_remembers_what_it_was_shown_most_often():
+    shown = [json.loads(line) for line in (WEIGHTS / "memorizer" / "shown.jsonl").read_text().splitlines()]
+    assert [row["repeats"] for row in shown] == [1000] * 8 + [100] * 32 + [10] * 32 + [1] * 2000
+    often = shown[:6]
+    settings = Settings(steps=10, guidance=2.0)
+    twice = [
+        draw("memorizer", [Request(text=row["captions"][0], seed=seed, settings=settings) for row in often])
+        for seed in (1, 2)
+    ]
+    same = np.mean([psnr(one, other) for one, other in zip(*twice, strict=True)])
+    others = np.mean([psnr(one, other) for one, other in zip(twice[0], twice[1][1:] + twice[1][:1], strict=True)])
+    assert same > others + 6  # whatever the seed, the same picture comes back
