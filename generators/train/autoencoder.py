@@ -3,7 +3,8 @@
     python -m generators.train.autoencoder --data DIR --out DIR/autoencoder --minutes 40
     python -m generators.train.autoencoder --data DIR --out DIR/fine --factor 4
 
-Super-resolution has a finer one, which divides sides by 4, not by 8.
+Super-resolution has a finer one, which divides sides by 4, not by 8. With --start FOLDER --same-latents only the way
+back is trained, so that diffusion models of those latents stay as they are.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def to_signal(images: NDArray[np.uint8]) -> Tensor:
     return signal.contiguous(memory_format=torch.channels_last)
 
 
-def train(data: Path, out: Path, recipe: Recipe, factor: int = 8) -> None:
-    """Train one that divides sides by `factor`, then save `out/vae` and the facts beside it."""
+def train(data: Path, out: Path, recipe: Recipe, factor: int = 8, *, same_latents: bool = False) -> None:
+    """Train one that divides sides by `factor`, or its decoder alone, then save `out/vae` and the facts beside it."""
     from diffusers import AutoencoderTiny
 
     images = read_scenes(data, "train").images
@@ -83,7 +84,9 @@ def train(data: Path, out: Path, recipe: Recipe, factor: int = 8) -> None:
         AutoencoderTiny(**CONFIGS[factor]) if recipe.start is None else AutoencoderTiny.from_pretrained(recipe.start)
     )
     model = fresh.float().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4, betas=(0.9, 0.95), fused=True)
+    model.encoder.requires_grad_(not same_latents)
+    trained = [each for each in model.parameters() if each.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=1e-4, betas=(0.9, 0.95), fused=True)
 
     def loss(step: int) -> Tensor:
         wanted = to_signal(crops(images, np.random.default_rng([1, step]), recipe.batch))
@@ -92,7 +95,7 @@ def train(data: Path, out: Path, recipe: Recipe, factor: int = 8) -> None:
             made = model.decoder(latent + NOISE * torch.randn_like(latent)).float()
         return reconstruction_loss(made, wanted) + UNIT_WEIGHT * unit_loss(latent)
 
-    facts = train_for(recipe, model, optimiser, Average(model.parameters(), 0.999), state=out / "state.pt", loss=loss)
+    facts = train_for(recipe, model, optimiser, Average(trained, 0.999), state=out / "state.pt", loss=loss)
     model.save_pretrained(out / "vae", safe_serialization=True)
     facts["held_out"] = report(model, read_scenes(data, "held_out").images[:512])
     print(facts["held_out"], flush=True)
@@ -120,9 +123,13 @@ def main() -> None:
     parser.add_argument(
         "--factor", type=int, choices=sorted(CONFIGS), default=8, help="sides get so many times smaller"
     )
+    parser.add_argument("--same-latents", action="store_true", help="leave the encoder as --start has it")
     chosen = vars(parser.parse_args())
-    data, out, factor = (chosen.pop(name) for name in ("data", "out", "factor"))
-    train(data, out, Recipe(**chosen), factor)
+    data, out, factor, same = (chosen.pop(name) for name in ("data", "out", "factor", "same_latents"))
+    recipe = Recipe(**chosen)
+    if same and recipe.start is None:
+        parser.error("--same-latents needs --start FOLDER, the autoencoder whose latents are kept")
+    train(data, out, recipe, factor, same_latents=same)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from generators.train.autoencoder import CROP, crops
 from generators.train.control import Branch, batch_controls, control_picture
 from generators.train.data import Controls, Scenes, read_controls, read_scenes
 from generators.train.ldm import Batch, Model, batch_of, loss_of
+from generators.train.loop import Recipe
 from generators.train.text import text_tower, tokens
 from generators.train.upscale import shrunk
 from tests.studio.test_controls import FACE, HAND
@@ -176,3 +177,23 @@ def test_the_exported_counts_are_those_of_the_training_scenes():
     assert (
         by_job["nurse", "woman"] > 3 * by_job["nurse", "man"]
     )  # planted: the truth that amplification is held against
+
+
+def test_the_way_back_can_be_trained_alone(tmp_path):
+    from diffusers import AutoencoderTiny
+
+    from generators.train import autoencoder
+
+    whole = scenes()
+    for split in ("train", "held_out"):
+        facts = {"captions": json.dumps(whole.captions), "families": whole.families, "seeds": whole.seeds}
+        np.savez(tmp_path / f"{split}-128.npz", images=whole.images, **facts)
+    AutoencoderTiny(**autoencoder.FINE).save_pretrained(tmp_path / "vae")
+    plan = Recipe(minutes=0.02, batch=2, rate=1e-3, start=tmp_path / "vae")
+    autoencoder.train(tmp_path, tmp_path / "out", plan, 4, same_latents=True)
+    before, after = (AutoencoderTiny.from_pretrained(tmp_path / name) for name in ("vae", "out/vae"))
+    assert all(torch.equal(a, b) for a, b in zip(before.encoder.parameters(), after.encoder.parameters(), strict=True))
+    changed = [
+        not torch.equal(a, b) for a, b in zip(before.decoder.parameters(), after.decoder.parameters(), strict=True)
+    ]
+    assert all(changed)
