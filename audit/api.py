@@ -13,17 +13,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from audit.types import Interval, Json, Prompt, Score
-from generators.api import Settings
+from generators.api import Pixels, Settings, Task
 
 Better = Literal["higher", "lower", "neither"]
 Kind = Literal["one", "batch", "set"]
+TASKS: tuple[Task, ...] = get_args(Task)
 T = TypeVar("T")
 
 
@@ -34,6 +35,7 @@ class View:
     Attributes:
         image: uint8, (3, height, width), sRGB.
         key: the job's key, for messages.
+        look: reads a picture that the prompt brought, by its digest; None where there is nothing to read from.
     """
 
     image: torch.Tensor
@@ -41,6 +43,7 @@ class View:
     key: str = ""
     generator: str = ""
     settings: Settings = field(default_factory=Settings)
+    look: Callable[[str], Pixels] | None = field(default=None, repr=False, compare=False)
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
@@ -49,6 +52,12 @@ class View:
             self.shared[name] = compute()
         result: T = self.shared[name]
         return result
+
+    def brought(self, role: str) -> Pixels | None:
+        """A picture (H, W, 3) that the prompt brought: "source", "mask" or "control"; None where it brought none."""
+        digest = self.prompt.inputs.get(role)
+        look = self.look
+        return None if digest is None or look is None else self.once(f"brought {role}", lambda: look(digest))
 
 
 ScoreOne = Callable[[View], Score]
@@ -65,6 +74,7 @@ class Audit:
         kind: "one" scores a picture at a time, "batch" several, "set" a whole cell from the vectors of `on`.
         statistic: how a cell is summarised: "mean", "rate" (values are 0 or 1), or for sets the statistic's own name.
         headline: shown in the headline table; features and side figures are not.
+        tasks: what it has anything to say about; a run of another task takes it only when it is named.
     """
 
     name: str
@@ -78,6 +88,7 @@ class Audit:
     headline: bool
     doc: str
     factory: Callable[..., Any]
+    tasks: tuple[Task, ...] = TASKS
 
     def options(self, given: dict[str, Json]) -> dict[str, Json]:
         """Every option with its value, defaults filled in; an unknown one is an error that names the known ones."""
@@ -121,6 +132,7 @@ def audit(
     statistic: str = "mean",
     on: str = "",
     headline: bool = True,
+    tasks: tuple[Task, ...] = TASKS,
 ) -> Callable[[Callable[..., Any]], Audit]:
     """Register a factory as an audit. The factory's docstring says what is measured; its arguments are the options."""
     if (kind == "set") != bool(on):
@@ -130,6 +142,6 @@ def audit(
         doc = inspect.getdoc(factory) or ""
         if not doc or not unit or not source:
             raise ValueError(f"audit {name!r} needs a docstring, a unit and a source")
-        return Audit(name, version, better, unit, source, kind, statistic, on, headline, doc, factory)
+        return Audit(name, version, better, unit, source, kind, statistic, on, headline, doc, factory, tasks)
 
     return register

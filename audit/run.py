@@ -57,7 +57,7 @@ def load(config: RunConfig) -> Chosen:
     from audit import suites
     from generators.load import load as load_generator
 
-    choices = choose(config.audits, config.options, known_audits())
+    choices = choose(config.audits, config.options, known_audits(), cast(Task, config.task))
     sweep_of(config)
     suite = suites.load(config.suite) if config.suite else None
     generators = tuple(load_generator(spec, device=config.device) for spec in config.generators)

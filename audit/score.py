@@ -15,7 +15,7 @@ from audit.registry import unknown
 from audit.store import RunFolder, StoreError
 from audit.tables import Identity, ScoreRow, canonical
 from audit.types import Artifact, Job, Json, Prompt, Score, digest_of
-from generators.api import Pixels
+from generators.api import Pixels, Task
 
 NO_PICTURE = "no picture: "
 MISSING_WEIGHTS = "missing_weights"
@@ -43,8 +43,13 @@ class OptionError(ValueError):
     """An option that an audit does not have."""
 
 
-def choose(names: Sequence[str], options: Mapping[str, Mapping[str, Json]], known: Mapping[str, Audit]) -> list[Choice]:
-    """The audits named, or every headline one, with the features that set audits among them work on; sorted by name.
+def choose(
+    names: Sequence[str],
+    options: Mapping[str, Mapping[str, Json]],
+    known: Mapping[str, Audit],
+    task: Task = "text2img",
+) -> list[Choice]:
+    """The audits named, or every headline one of the task, with the features set audits work on; sorted by name.
 
     Raises:
         UnknownNameError: a name that is not known, with near ones.
@@ -53,7 +58,7 @@ def choose(names: Sequence[str], options: Mapping[str, Mapping[str, Json]], know
     for name in (*names, *options):
         if name not in known:
             raise unknown("audit", name, list(known))
-    wanted = set(names or [name for name, each in known.items() if each.headline])
+    wanted = set(names or [name for name, each in known.items() if each.headline and task in each.tasks])
     wanted |= {known[name].on for name in wanted if known[name].on}
     for name in sorted(wanted - set(known)):
         raise unknown("audit", name, list(known))
@@ -76,7 +81,8 @@ def weighed(choices: Sequence[Choice]) -> list[Choice]:
 
 def expectation_of(prompt: Prompt) -> str:
     """Digest of all that a score may depend on beside the picture."""
-    return digest_of({"text": prompt.text, "expect": dict(prompt.expect)})
+    brought = {"inputs": dict(prompt.inputs)} if prompt.inputs else {}
+    return digest_of({"text": prompt.text, "expect": dict(prompt.expect), **brought})
 
 
 class Bench:
@@ -94,7 +100,7 @@ class Bench:
 
         def view(job: Job) -> View:
             if job.key not in views:
-                views[job.key] = view_of(job, look(job.key))
+                views[job.key] = view_of(job, look(job.key), folder.input)
             return views[job.key]
 
         for choice in self.choices:
@@ -149,12 +155,18 @@ def scored(scorer: ScoreBatch, views: Sequence[View]) -> list[Score]:
         return [score for view in views for score in scored(scorer, [view])]
 
 
-def view_of(job: Job, pixels: Pixels) -> View:
-    """The picture as audits see it; a copy, so that no audit can touch another's input."""
+def view_of(job: Job, pixels: Pixels, inputs: Look | None = None) -> View:
+    """The picture as audits see it; a copy, so that no audit can touch another's input.
+
+    Args:
+        inputs: reads a picture that a prompt brought, by its digest.
+    """
     import torch
 
     image = torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))
-    return View(image=image, prompt=job.prompt, key=job.key, generator=job.generator, settings=job.settings)
+    return View(
+        image=image, prompt=job.prompt, key=job.key, generator=job.generator, settings=job.settings, look=inputs
+    )
 
 
 def stored_scores(folder: RunFolder, path: Path, tell: Tell) -> list[ScoreRow]:

@@ -26,7 +26,12 @@ def test_commands_of_the_readme_parse(line):
 
 
 @pytest.mark.parametrize(
-    "target", ["quickstart", "test", "lint", "docs", "scenes", "train-ldm", "train-clip", "reference"]
+    "target",
+    [
+        *("quickstart", "test", "slow", "lint", "docs", "scenes", "suites", "reference"),
+        *(f"train-{name}" for name in ("autoencoder", "fine", "clip", "ldm", "control", "upscale", "baselines")),
+        "train-memorizer",
+    ],
 )
 def test_make_targets_named_anywhere_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)

@@ -71,9 +71,9 @@ def test_samplers_and_windows_are_swept_and_shown(tmp_path):
 def edits(folder: Path) -> str:
     """A suite of two inpaintings of a rendered hand."""
     folder.mkdir()
-    [(_, hand)] = StudioGenerator.parse("").generate([Request(text="an open hand", seed=1)])
+    [(_, hand)] = StudioGenerator.parse("?size=128").generate([Request(text="an open hand", seed=1)])
     mask = np.zeros_like(hand)
-    mask[:, 40:] = 255
+    mask[:, 80:] = 255
     (folder / "hand.png").write_bytes(images.encode_png(hand))
     (folder / "mask.png").write_bytes(images.encode_png(mask))
     inputs = {"source": "hand.png", "mask": "mask.png"}
@@ -96,8 +96,8 @@ def test_inpainting_goes_from_a_suite_of_files_to_scored_pictures(tmp_path):
     [digest] = {prompt.inputs["source"] for prompt in folder.prompts().values()}
     assert np.array_equal(folder.input(digest), source)
     for _, made in folder.images(artifacts["key"]):
-        assert np.array_equal(made[:, :40], source[:, :40])
-        assert not np.array_equal(made[:, 40:], source[:, 40:])
+        assert np.array_equal(made[:, :80], source[:, :80])
+        assert not np.array_equal(made[:, 80:], source[:, 80:])
     assert cli.main(["score", str(tmp_path / "run"), "--audits", "tone.contrast"]) == 0
 
 

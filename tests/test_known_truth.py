@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from audit import cli
+from audit.features.hands import landmarks
 from audit.images import decode
-from audit.statistics.agreement import edge_f1
+from audit.statistics.agreement import edge_f1, near
+from audit.store import RunFolder
 from audit.suites import load
 from audit.types import seed_for
 from generators import builtin
@@ -121,3 +124,44 @@ def test_the_memorizer_remembers_what_it_was_shown_most_often():
     same = np.mean([psnr(one, other) for one, other in zip(*twice, strict=True)])
     others = np.mean([psnr(one, other) for one, other in zip(twice[0], twice[1][1:] + twice[1][:1], strict=True)])
     assert same > others + 6  # whatever the seed, the same picture comes back
+
+
+def test_skeletons_steer_hands_better_than_shuffled_ones():
+    suite = load("skeletons")
+    requests = [each for each, p in zip(asked("skeletons", "control", 18), suite.prompts, strict=True)
+                if p.tags[0] == "hands" and p.expect["raised"] >= 3]  # fmt: skip
+    made = draw("ldm", requests)
+    wanted = [each.control.max(axis=2) > 128 for each in requests]
+    found = [landmarks(image) for image in made]
+    seen = [place for place, points in enumerate(found) if points is not None]
+    assert len(seen) >= 3
+
+    def share_on_bones(points: np.ndarray, bones: np.ndarray) -> float:
+        places = np.clip(points.round().astype(int), 0, 127)
+        return float(near(bones, 5)[places[:, 1], places[:, 0]].mean())
+
+    own = np.mean([share_on_bones(found[i], wanted[i]) for i in seen])
+    others = np.mean([share_on_bones(found[i], wanted[(i + 1) % len(wanted)]) for i in seen])
+    assert own > others + 0.05
+
+
+@pytest.mark.slow
+def test_latent_diffusion_wins_the_comparison_of_kinds(tmp_path):
+    kinds = ("ldm", "gan", "vae", "pixel")
+    argv = [part for name in kinds for part in ("--generator", f"builtin:{name}")]
+    argv += [
+        "--suite",
+        "quick",
+        "--replicates",
+        "8",
+        "--audits",
+        "fd_studio,clip_score",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert cli.main(["run", *argv]) == 0
+    distances = {
+        each.generator: each.value for each in RunFolder(tmp_path / "run").estimates() if each.audit == "fd_studio"
+    }
+    assert set(distances) == {f"builtin:{name}" for name in kinds}
+    assert min(distances, key=lambda name: distances[name] or np.inf) == "builtin:ldm"

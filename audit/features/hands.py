@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from functools import cache
 from typing import Any
 
@@ -18,6 +20,7 @@ POINTS = 21  # wrist, then four a finger from its base to its tip, thumb first
 
 @cache
 def _finder() -> Any:
+    os.environ.setdefault("GLOG_minloglevel", "2")  # its chatter about delegates is of no use to anybody
     from mediapipe.python.solutions.hands import Hands
 
     return Hands(static_image_mode=True, max_num_hands=1, min_detection_confidence=0.3)
@@ -30,7 +33,9 @@ def landmarks(image: Pixels) -> NDArray[np.float64] | None:
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     pad = round(SIDE * BORDER)
     padded = cv2.copyMakeBorder(large, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-    found = _finder().process(padded).multi_hand_landmarks
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="SymbolDatabase.GetPrototype", category=UserWarning)
+        found = _finder().process(padded).multi_hand_landmarks
     if not found:
         return None
     rows, columns = padded.shape[:2]

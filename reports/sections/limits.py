@@ -39,6 +39,13 @@ LIMITS = {
     "text.ned": _READING,
     "text.exact": _READING + " One wrong letter and twenty wrong letters count the same.",
     "text.extra": _READING + " Text that belongs to the scene counts as extra just as gibberish does.",
+    "edit.leak": "It sees that pixels outside the mask changed, not whether the new ones fit: a seam costs nothing.",
+    "control.edges": "Edges are found by contrast: shadows and patterns count as edges that were not asked for, and a "
+    "faint outline that is there may be missed. Even the true scene does not score 1. Compare with shuffled controls.",
+    "control.skeleton": "It asks only where a hand lies, among pictures in which one was found; a sixth finger or a "
+    "melted one costs nothing, for the landmarks are always 21.",
+    "upscale.consistency": "It is blind to everything finer than the small picture's pixels: a crisp, wrong letter "
+    "scores as well as the right one. Detail that super-resolution adds is invented and is no evidence.",
     "tone.saturation": "Colourful is not wrong: a neon sign should be saturated and a fog should not. It shows drift "
     "between settings and gives no verdict on a picture.",
     "tone.clipped": "A white wall or a night sky clips rightly. It shows drift between settings and gives no verdict "
