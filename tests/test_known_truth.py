@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from audit import cli
+from audit.audits.tasks import canny
 from audit.features.hands import landmarks
 from audit.images import decode
 from audit.statistics.agreement import edge_f1, near
@@ -46,11 +47,6 @@ def draw(model: str, requests: list[Request]) -> list[np.ndarray]:
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(np.square(one.astype(float) - other).mean(), 1e-6)))
-
-
-def lines(image: np.ndarray) -> np.ndarray:
-    smooth = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
-    return cv2.Canny(smooth, 40, 100) > 0
 
 
 def test_the_family_ships():
@@ -95,7 +91,7 @@ def test_inpainting_leaves_known_pixels_alone_and_their_latents_at_the_round_tri
 
 def test_edges_steer_far_better_than_shuffled_ones():
     requests = asked("edges", "control", 9)
-    found = [lines(image) for image in draw("ldm", requests)]
+    found = [canny(image) for image in draw("ldm", requests)]
     wanted = [request.control[..., 0] > 0 for request in requests]
     own = np.mean([edge_f1(a, b) for a, b in zip(found, wanted, strict=True)])
     shuffled = np.mean([edge_f1(a, b) for a, b in zip(found, wanted[1:] + wanted[:1], strict=True)])

@@ -2,9 +2,9 @@
 
     python benchmarks/validity/ldm.py --data DIR --early DIR/ldm/early --prompts 256
 
-Pictures of held-out captions from the shipped model and from the same model after 2 % of its training, scored with the
-studio feature model against held-out scenes; alignment against shuffled captions; guidance 1 against 6, paired by seed.
-Writes benchmarks/results/ldm.json.
+Pictures of held-out captions from the shipped model and from its ancestor after the first minute of training (at 64
+pixels), scored with the studio feature model against held-out scenes; alignment against shuffled captions; guidance 1
+against 6, paired by seed. Writes benchmarks/results/ldm.json.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from generators.train.data import read_scenes
 
 
 def pictures(spec: str, texts: list[str], guidance: float, steps: int) -> list[torch.Tensor]:
-    """uint8 (3, 64, 64) each; the seed is that of a harness prompt named after the position."""
+    """uint8 (3, H, W) each; the seed is that of a harness prompt named after the position."""
     settings = Settings(guidance=guidance, steps=steps)
     requests = [Request(text=text, seed=seed_for(str(i), 0), settings=settings) for i, text in enumerate(texts)]
     made = dict(builtin.load(spec).generate(requests))
@@ -82,7 +82,7 @@ def main() -> None:
         "steps": chosen.steps,
         "guidance": 3.0,
         "fd_studio": told(final),
-        "fd_studio_after_2_percent": told(first),
+        "fd_studio_after_a_minute": told(first),
         "fd_studio_ratio": (final.value or np.nan) / (first.value or np.nan),
         "fd_studio_floor_held_out": reference.floor(len(texts)),
         "fd_studio_floor_split_half": {str(n): value for n, value in reference.floors.items()},

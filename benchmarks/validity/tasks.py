@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from audit.audits.tasks import canny
 from audit.features.hands import landmarks
 from audit.statistics.agreement import edge_f1, pck
 from audit.statistics.means import mean_interval, paired_interval
@@ -65,11 +66,6 @@ def psnr(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Decibels between pictures of 0..255, or between the pixels chosen from them."""
     error = float(np.square(one.astype(np.float64) - other).mean())
     return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
-
-
-def canny(image: Pixels) -> NDArray[np.bool_]:
-    smooth = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
-    return np.asarray(cv2.Canny(smooth, 40, 100) > 0)
 
 
 def against_others(scores: Callable[[int, int], float], count: int) -> dict[str, Any]:
