@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from diffusers import ControlNetModel, DiffusionPipeline, StableDiffusionControlNetPipeline
 
 from audit import cli
 from audit.audits.tasks import canny
@@ -68,6 +69,23 @@ def test_every_model_has_a_card_a_sheet_and_its_training_facts(name):
     facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     assert f"{facts['steps']:,} steps" in card
     assert facts["scenes"] == (2072 if name == "memorizer" else 16000)
+
+
+@pytest.mark.parametrize("name", ["ldm", "memorizer", "upscale"])
+def test_folders_of_stock_classes_load_with_plain_diffusers(name):
+    pipeline = DiffusionPipeline.from_pretrained(WEIGHTS / name, torch_dtype=torch.float32, safety_checker=None)
+    own = builtin.load(name, device="cpu").networks
+    assert type(pipeline).__name__ in ("StableDiffusionPipeline", "StableDiffusionUpscalePipeline")
+    assert pipeline.unet.config.sample_size == own.latent_shape[1]
+    assert own.size == (128, 128)
+
+
+def test_the_control_branch_loads_with_plain_diffusers():
+    branch = ControlNetModel.from_pretrained(WEIGHTS / "ldm" / "controlnet", torch_dtype=torch.float32)
+    pipeline = StableDiffusionControlNetPipeline.from_pretrained(
+        WEIGHTS / "ldm", controlnet=branch, torch_dtype=torch.float32, safety_checker=None
+    )
+    assert pipeline.controlnet is branch
 
 
 def test_inpainting_leaves_known_pixels_alone_and_their_latents_at_the_round_trip():

@@ -13,8 +13,8 @@ from generators import builtin
 from generators.api import GeneratorError, Request, Settings
 from generators.builtin import WEIGHTS
 from generators.rng import noise_stream
-from generators.train.autoencoder import CONFIG
 from generators.train.ldm import Model, export
+from tests import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -24,8 +24,8 @@ def folder(tmp_path_factory) -> Path:
     """An untrained model, exported as training exports it."""
     torch.manual_seed(5)
     root = tmp_path_factory.mktemp("model")
-    AutoencoderTiny(**CONFIG).save_pretrained(root / "vae")
-    export(Model(), root / "vae", root / "ldm")
+    AutoencoderTiny(**tiny.OUR_VAE).save_pretrained(root / "vae")
+    export(Model(tiny.OUR_UNET), root / "vae", root / "ldm")
     return root / "ldm"
 
 

@@ -36,9 +36,20 @@ from transformers import (
     T5Tokenizer,
 )
 
+from generators.train.autoencoder import CONFIG
+from generators.train.ldm import UNET
 from generators.train.tokenizer import byte_tokenizer
 
 SEED = 20
+OUR_VAE = {
+    **CONFIG,
+    "encoder_block_out_channels": (16,) * 4,
+    "decoder_block_out_channels": (16,) * 4,
+    "num_encoder_blocks": (0, 0, 0, 1),
+    "num_decoder_blocks": (1, 0, 0, 0),
+}
+OUR_UNET = {**UNET, "block_out_channels": (16, 32, 64)}
+"""Networks as `builtin:ldm` has them, narrower."""
 
 
 def tokenizer(folder: Path) -> CLIPTokenizer:

@@ -23,9 +23,16 @@ from generators.latent import pixels_of
 from generators.packing import Packer
 from generators.rng import noise_stream
 from generators.train import control, upscale
-from generators.train.autoencoder import CONFIG, FINE
 from generators.train.ldm import Model, export
+from tests import tiny
 
+OUR_FINE = {
+    **tiny.OUR_VAE,
+    "encoder_block_out_channels": (16,) * 3,
+    "decoder_block_out_channels": (16,) * 3,
+    "num_encoder_blocks": (0, 0, 1),
+    "num_decoder_blocks": (1, 0, 0),
+}
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -34,8 +41,8 @@ def controlled(tmp_path_factory) -> Path:
     """A base model and a branch whose zero layers were shaken awake."""
     torch.manual_seed(6)
     root = tmp_path_factory.mktemp("controlled")
-    AutoencoderTiny(**CONFIG).save_pretrained(root / "vae")
-    base = Model()
+    AutoencoderTiny(**tiny.OUR_VAE).save_pretrained(root / "vae")
+    base = Model(tiny.OUR_UNET)
     export(base, root / "vae", root / "ldm")
     branch = control.Branch(base).branch
     for parameter in branch.parameters():
@@ -49,8 +56,8 @@ def controlled(tmp_path_factory) -> Path:
 def upscaler(tmp_path_factory) -> Path:
     torch.manual_seed(7)
     root = tmp_path_factory.mktemp("upscaler")
-    AutoencoderTiny(**FINE).save_pretrained(root / "vae")
-    upscale.export(Model(upscale.UNET), root / "vae", root / "upscale")
+    AutoencoderTiny(**OUR_FINE).save_pretrained(root / "vae")
+    upscale.export(Model({**upscale.UNET, "block_out_channels": (16, 32, 64)}), root / "vae", root / "upscale")
     return root / "upscale"
 
 

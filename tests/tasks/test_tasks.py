@@ -16,8 +16,8 @@ from generators.api import Generator, Refusal, Request, Settings
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS
 from generators.tasks.inpaint import latent_mask
-from generators.train.autoencoder import CONFIG
 from generators.train.ldm import Model, export
+from tests import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def folder(tmp_path_factory) -> Path:
     torch.manual_seed(6)
     root = tmp_path_factory.mktemp("model")
-    AutoencoderTiny(**CONFIG).save_pretrained(root / "vae")
-    export(Model(), root / "vae", root / "ldm")
+    AutoencoderTiny(**tiny.OUR_VAE).save_pretrained(root / "vae")
+    export(Model(tiny.OUR_UNET), root / "vae", root / "ldm")
     return root / "ldm"
 
 
