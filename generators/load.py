@@ -1,6 +1,6 @@
 """Generators by specification: "SCHEME:REST" -> Generator. Nothing is imported before its scheme is asked for.
 
-    builtin:ldm[@FOLDER]                                   a model that ships; likewise upscale, gan, vae, pixel, memorizer
+    builtin:ldm[@FOLDER]                                   what ships; likewise upscale, gan, vae, pixel, memorizer
     studio:[?OPTIONS]                                      rendered scenes, honest or with planted defects
     images:DIR[?prompts=FILE]                              pictures that exist already
     diffusers:ID-or-FOLDER[@REVISION][?dtype=...&...]      any image pipeline of the diffusers library
