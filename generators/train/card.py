@@ -89,11 +89,12 @@ def memory_sheets(model: Path, data: Path) -> tuple[Sheet, list[str]]:
 
 
 def control_sheets(base: Path, data: Path) -> tuple[Sheet, list[str]]:
-    """In turn: a row of control pictures, then what they steer; skeletons where there are some, every other time."""
+    """In turn: a row of control pictures, then what they steer; skeletons in every other round of the families."""
     scenes, controls = read_scenes(data, "held_out"), read_controls(data, "held_out")
     some = [i for i in chosen_rows(scenes, 2 * COLUMNS * ROWS) if scenes.families[i] != "textures"]
     rows = some[: COLUMNS * ROWS // 2]
-    shown = [control_picture(controls, row, skeleton=place % 2 == 1) for place, row in enumerate(rows)]
+    kinds = len({scenes.families[i] for i in rows})
+    shown = [control_picture(controls, row, skeleton=place // kinds % 2 == 1) for place, row in enumerate(rows)]
     captions = [scenes.captions[i][0] for i in rows]
     settings = replace(SETTINGS, task="control")
     requests = [replace(each, settings=settings, control=c) for each, c in zip(asked(captions), shown, strict=True)]
