@@ -18,6 +18,7 @@ from generators.studio.render import axes
 from generators.studio.scene import Attributes, Camera, Light, Scene
 
 NAME = "signs"
+RADIUS = 0.5  # of the key light
 DEFECTS: Mapping[str, Literal["rate", "gain"]] = {"misspelt": "rate", "malformed": "rate"}
 
 CARRIERS: dict[str, float] = {
@@ -259,8 +260,8 @@ def build(attributes: Attributes, rng: np.random.Generator) -> Scene:
     if attributes["lying"]:
         towards, up, source = (carriers.lie(v[None])[0].astype(np.float64) for v in (towards, up, source))
     camera = _framed(carrier, towards, up, attributes["scale"], nudge)
-    x, y, z = (carrier.frame.mean(axis=0) + source).tolist()
-    key = Light((x, y, z), radius=0.5, power=(power * (1 + warmth), power, power * (1 - warmth)))
+    x, y, z = _out_of(camera, carrier.frame.mean(axis=0) + source).tolist()
+    key = Light((x, y, z), radius=RADIUS, power=(power * (1 + warmth), power, power * (1 - warmth)))
     return Scene(
         family=NAME,
         parts=carrier.parts,
@@ -291,6 +292,13 @@ def _direction(yaw: float, pitch: float) -> NDArray[np.float64]:
     """From a board towards the eye that sees it turned by yaw (to the right of it) and pitch (above it), degrees."""
     a, b = np.radians(yaw), np.radians(pitch)
     return np.array([np.sin(a) * np.cos(b), -np.cos(a) * np.cos(b), np.sin(b)])
+
+
+def _out_of(camera: Camera, light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the light hangs: pushed away where the camera would stand inside it and see nothing."""
+    away = light - np.asarray(camera.origin)
+    apart = float(np.linalg.norm(away))
+    return light if apart > 1.1 * RADIUS else np.asarray(camera.origin) + away / apart * 1.5 * RADIUS
 
 
 def _framed(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from generators.studio import lettering, signs, words
+from generators.studio.drawing import facts, stream
 from generators.studio.palette import COLOURS
 from generators.studio.render import project, render
 from generators.studio.scene import Scene
@@ -218,6 +219,15 @@ def test_letters_are_large_and_inside_the_picture():
         side = corners[2, :2] - corners[1, :2]
         tall = (np.linalg.norm(down) + np.linalg.norm(side)) / 2
         assert tall >= (8.5 if len(attributes["text"]) <= 5 else 6), attributes
+
+
+@pytest.mark.parametrize("seed", [201, 3858, 5259, 9191])
+def test_the_camera_never_stands_inside_the_light(seed):
+    """These scenes once came out black."""
+    wish = facts("signs", {}, seed=seed, defects={})[1]
+    scene = signs.build(wish, stream(seed, "build"))
+    [light] = scene.lights
+    assert np.linalg.norm(np.subtract(light.position, scene.camera.origin)) > light.radius
 
 
 def test_the_quad_holds_the_ink():
