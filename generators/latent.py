@@ -163,7 +163,7 @@ def token_ids(tokenizer: Any, text: str) -> Tensor:
 
 def signal_of(image: Pixels) -> Tensor:
     """(H, W, 3) uint8 to (3, H, W) float32 in -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float().div(127.5).sub(1)
+    return torch.from_numpy(image.copy()).permute(2, 0, 1).float().div(127.5).sub(1)
 
 
 def pixels_of(signal: Tensor) -> NDArray[np.uint8]:
