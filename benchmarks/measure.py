@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.manifest import machine as about_machine
+from audit.types import Interval
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -32,6 +33,11 @@ def interleaved(arms: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict
             wall[name].append(time.perf_counter() - begun)
             cpu[name].append(time.process_time() - spent)
     return {name: {"wall": statistics.median(wall[name]), "cpu": statistics.median(cpu[name])} for name in names}
+
+
+def told(interval: Interval) -> dict[str, float | None]:
+    """An interval as results are written."""
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def figure(

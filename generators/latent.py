@@ -16,7 +16,7 @@ from torch import Tensor
 from generators.api import GeneratorError, Pixels, Task
 from generators.packing import Shown
 from generators.quiet import without_loading_bars
-from generators.schedule import Schedule
+from generators.schedule import Schedule, of_signal
 
 KEPT_TEXTS = 1000  # about 40 MB of text states
 
@@ -66,8 +66,7 @@ class Networks:
     @cached_property
     def schedule(self) -> Schedule:
         """The noise schedule that the scheduler's configuration names."""
-        signal = self.scheduler.alphas_cumprod.double()
-        return Schedule(alpha=signal.sqrt(), sigma=(1 - signal).sqrt())
+        return of_signal(self.scheduler.alphas_cumprod)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

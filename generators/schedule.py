@@ -27,6 +27,12 @@ class Schedule:
         return float(self.sigma[timestep] / self.alpha[timestep])
 
 
+def of_signal(signal: Tensor) -> Schedule:
+    """The schedule whose squared weights of the signal (TRAIN_STEPS,) are these: diffusers' `alphas_cumprod`."""
+    exact = signal.double()
+    return Schedule(alpha=exact.sqrt(), sigma=(1 - exact).sqrt())
+
+
 def cosine(train_steps: int = TRAIN_STEPS) -> Schedule:
     """Source: Nichol & Dhariwal 2021, equation 17, with betas capped at 0.999 (`squaredcos_cap_v2` in diffusers)."""
 
@@ -36,8 +42,7 @@ def cosine(train_steps: int = TRAIN_STEPS) -> Schedule:
 
     steps = np.arange(train_steps) / train_steps
     betas = np.minimum(1 - kept(steps + 1 / train_steps) / kept(steps), 0.999)
-    signal = torch.from_numpy(np.cumprod(1 - betas))
-    return Schedule(alpha=signal.sqrt(), sigma=(1 - signal).sqrt())
+    return of_signal(torch.from_numpy(np.cumprod(1 - betas)))
 
 
 def trailing(steps: int, train_steps: int = TRAIN_STEPS) -> list[int]:

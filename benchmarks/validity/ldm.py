@@ -26,8 +26,8 @@ from audit.references import load as load_reference
 from audit.statistics.frechet import frechet_interval
 from audit.statistics.kid import kid_interval
 from audit.statistics.means import mean_interval, paired_interval
-from audit.types import Interval, Prompt, seed_for
-from benchmarks.measure import write
+from audit.types import Prompt, seed_for
+from benchmarks.measure import told, write
 from generators import builtin
 from generators.api import Request, Settings
 from generators.train.data import read_scenes
@@ -44,10 +44,6 @@ def pictures(spec: str, texts: list[str], guidance: float, steps: int) -> list[t
 def cosines(images: torch.Tensor, texts: torch.Tensor) -> np.ndarray:
     """100 times the cosine of each picture with the text in its row."""
     return (100 * torch.nn.functional.cosine_similarity(images, texts)).double().numpy()
-
-
-def told(interval: Interval) -> dict[str, float | None]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def main() -> None:

@@ -28,8 +28,8 @@ from audit.audits.tasks import canny
 from audit.features.hands import landmarks
 from audit.statistics.agreement import edge_f1, pck
 from audit.statistics.means import mean_interval, paired_interval
-from audit.types import Interval, seed_for
-from benchmarks.measure import write
+from audit.types import seed_for
+from benchmarks.measure import told, write
 from generators import builtin
 from generators.api import Generator, Pixels, Request, Settings
 from generators.packing import Packer
@@ -38,10 +38,6 @@ from generators.studio.drawing import halved
 from generators.studio.task_suites import PLATE, Held, read, subject_mask
 
 STEPS, GUIDANCE = 25, 3.0
-
-
-def told(interval: Interval) -> dict[str, float | None]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def average(values: Sequence[float]) -> dict[str, float | None]:

@@ -22,7 +22,7 @@ from generators.api import GeneratorError, Request
 from generators.guidance import Guidance
 from generators.packing import Count, Packer, Shown, Trip
 from generators.samplers import Query, Walk
-from generators.schedule import Schedule
+from generators.schedule import Schedule, of_signal
 
 KNOWN = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 KNOBS = frozenset({"guidance_window", "guidance_rescale"})
@@ -68,8 +68,7 @@ class PackedPipeline:
     @property
     def schedule(self) -> Schedule:
         """Weights of signal and noise at the scheduler's training timesteps."""
-        signal = self.pipeline.scheduler.alphas_cumprod.double().cpu()
-        return Schedule(alpha=signal.sqrt(), sigma=(1 - signal).sqrt())
+        return of_signal(self.pipeline.scheduler.alphas_cumprod.cpu())
 
     def trip(self, request: Request) -> Trip:
         """A request as the packer takes it; what it leaves open is as in the pipeline's call."""
@@ -85,11 +84,10 @@ class PackedPipeline:
             generator=stream,
             dtype=self.pipeline.unet.dtype,
         )
-        size = f"{height}x{width} " if self.is_xl else ""
         return Trip(
             walk=scheduled(scheduler, noise.to(self.pipeline.device), stream),
-            text=f"{WISH}{size}{request.text}",
-            negative_text=f"{LEAN}{size}{request.negative_text}",
+            text=f"{WISH}{request.text}",
+            negative_text=f"{LEAN}{request.negative_text}",
             guidance=Guidance(
                 scale=scale if scale > 1 else 1.0,  # the pipelines' own rule
                 window=settings.guidance_window or (0.0, 1.0),
@@ -137,7 +135,7 @@ class PackedPipeline:
         return self._told[text]
 
     def _encoded(self, text: str) -> Told:
-        branch, words = text[0], text[1:].partition(" ")[2] if self.is_xl else text[1:]
+        branch, words = text[0], text[1:]
         found = self.pipeline.encode_prompt(
             words if branch == WISH else "",
             device=self.pipeline.device,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -92,11 +93,8 @@ def subject_mask(scene: Held) -> Pixels:
     if not mask.any():
         size = len(mask)
         mask[size // 4 : -size // 4, size // 4 : -size // 4] = True
-    padded = np.pad(mask, GROWN)
-    spread = range(2 * GROWN + 1)
-    rows = np.max([padded[k : k + len(mask)] for k in spread], axis=0)
-    grown = np.max([rows[:, k : k + mask.shape[1]] for k in spread], axis=0)
-    return lines_picture(grown)
+    side = 2 * GROWN + 1
+    return lines_picture(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool))
 
 
 def edit(scenes: Sequence[Held]) -> list[dict[str, Any]]:

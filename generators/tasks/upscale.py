@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from generators.api import Pixels
+from generators.latent import signal_of
 from generators.packing import Shown
 from generators.samplers import Walk
 from generators.tasks import text2img
@@ -23,4 +24,4 @@ def walk(start: Start) -> Walk:
 
 def shown(source: Pixels, device: torch.device) -> Shown:
     """The small picture as the U-Net takes it: (3, h, w) in -1..1."""
-    return Shown(torch.from_numpy(source.copy()).permute(2, 0, 1).float().div(127.5).sub(1).to(device))
+    return Shown(signal_of(source).to(device))
