@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 from generators import builtin
 from generators.api import GeneratorError, Request, Settings
 from generators.builtin import WEIGHTS
 from generators.rng import noise_stream
-from generators.train.ldm import Model, export
 from tests import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -22,11 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """An untrained model, exported as training exports it."""
-    torch.manual_seed(5)
-    root = tmp_path_factory.mktemp("model")
-    AutoencoderTiny(**tiny.OUR_VAE).save_pretrained(root / "vae")
-    export(Model(tiny.OUR_UNET), root / "vae", root / "ldm")
-    return root / "ldm"
+    return tiny.ours(tmp_path_factory.mktemp("model"), seed=5)[0]
 
 
 def draw(folder: Path, *requests: Request) -> list[np.ndarray]:

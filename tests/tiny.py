@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderTiny,
     ControlNetModel,
     DDPMScheduler,
     DiffusionPipeline,
@@ -37,7 +38,7 @@ from transformers import (
 )
 
 from generators.train.autoencoder import CONFIG
-from generators.train.ldm import UNET
+from generators.train.ldm import UNET, Model, export
 from generators.train.tokenizer import byte_tokenizer
 
 SEED = 20
@@ -212,6 +213,16 @@ def lora(folder: Path, spread: float = 0.3) -> Path:
                 torch.nn.init.normal_(value, std=spread)
         StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(network))
     return folder
+
+
+def ours(root: Path, seed: int) -> tuple[Path, Model]:
+    """An untrained model as `builtin:ldm` is one, narrower, exported as training exports it; and the model itself."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        AutoencoderTiny(**OUR_VAE).save_pretrained(root / "vae")
+        model = Model(OUR_UNET)
+        export(model, root / "vae", root / "ldm")
+        return root / "ldm", model
 
 
 def upscaler(folder: Path) -> Path:

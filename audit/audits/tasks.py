@@ -58,14 +58,9 @@ def edges(tolerance: int = TOLERANCE) -> ScoreOne:
     """How well the picture's edges follow the lines it was given; `tolerance` is in pixels at 128 a side."""
 
     def score(view: View) -> Score:
-        lines = view.brought("control")
-        if view.settings.task != "control" or lines is None:
-            return Score.skipped("no control picture")
-        if coloured(lines):
-            return Score.skipped("the control picture is no line drawing: it has colours")
-        made = pixels(view)
-        if made.shape != lines.shape:
-            return Score.skipped(f"control {size(lines)}, picture {size(made)}: sizes differ")
+        made, lines = pixels(view), control_of(view, colours=False)
+        if isinstance(lines, Score):
+            return lines
         return Score.of(edge_f1(canny(made), lines[..., 0] > 127, scaled(tolerance, made)))
 
     return score
@@ -84,14 +79,9 @@ def skeleton(beside: int = BESIDE) -> ScoreOne:
     from audit.features.hands import landmarks
 
     def score(view: View) -> Score:
-        bones = view.brought("control")
-        if view.settings.task != "control" or bones is None:
-            return Score.skipped("no control picture")
-        if not coloured(bones):
-            return Score.skipped("the control picture is no skeleton: it has no colours")
-        made = pixels(view)
-        if made.shape != bones.shape:
-            return Score.skipped(f"control {size(bones)}, picture {size(made)}: sizes differ")
+        made, bones = pixels(view), control_of(view, colours=True)
+        if isinstance(bones, Score):
+            return bones
         found = landmarks(made)
         if found is None:
             return Score.skipped("no hand was found")
@@ -127,6 +117,20 @@ def consistency() -> ScoreOne:
         return Score.of(SAME if error == 0 else min(SAME, 10 * float(np.log10(255**2 / error))), times=times)
 
     return score
+
+
+def control_of(view: View, *, colours: bool) -> Pixels | Score:
+    """The control picture, of the size of the picture made; or the skipped score that says why there is none to use."""
+    control = view.brought("control")
+    if view.settings.task != "control" or control is None:
+        return Score.skipped("no control picture")
+    if coloured(control) != colours:
+        found = "skeleton: it has no colours" if colours else "line drawing: it has colours"
+        return Score.skipped(f"the control picture is no {found}")
+    made = pixels(view)
+    if made.shape != control.shape:
+        return Score.skipped(f"control {size(control)}, picture {size(made)}: sizes differ")
+    return control
 
 
 def pixels(view: View) -> Pixels:

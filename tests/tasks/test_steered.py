@@ -23,7 +23,7 @@ from generators.latent import pixels_of
 from generators.packing import Packer
 from generators.rng import noise_stream
 from generators.train import control, upscale
-from generators.train.ldm import Model, export
+from generators.train.ldm import Model
 from tests import tiny
 
 OUR_FINE = {
@@ -39,17 +39,14 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="module")
 def controlled(tmp_path_factory) -> Path:
     """A base model and a branch whose zero layers were shaken awake."""
+    folder, base = tiny.ours(tmp_path_factory.mktemp("controlled"), seed=6)
     torch.manual_seed(6)
-    root = tmp_path_factory.mktemp("controlled")
-    AutoencoderTiny(**tiny.OUR_VAE).save_pretrained(root / "vae")
-    base = Model(tiny.OUR_UNET)
-    export(base, root / "vae", root / "ldm")
     branch = control.Branch(base).branch
     for parameter in branch.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
-    control.export(branch, root / "ldm" / "controlnet")
-    return root / "ldm"
+    control.export(branch, folder / "controlnet")
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderTiny, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
 from PIL import Image
 
 from generators import builtin
@@ -16,7 +16,6 @@ from generators.api import Generator, Refusal, Request, Settings
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS
 from generators.tasks.inpaint import latent_mask
-from generators.train.ldm import Model, export
 from tests import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -24,11 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    torch.manual_seed(6)
-    root = tmp_path_factory.mktemp("model")
-    AutoencoderTiny(**tiny.OUR_VAE).save_pretrained(root / "vae")
-    export(Model(tiny.OUR_UNET), root / "vae", root / "ldm")
-    return root / "ldm"
+    return tiny.ours(tmp_path_factory.mktemp("model"), seed=6)[0]
 
 
 @pytest.fixture(scope="module")
