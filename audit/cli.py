@@ -91,6 +91,41 @@ def _weights(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _calibrate(arguments: argparse.Namespace) -> int:
+    import os
+
+    from audit.calibrate import CalibrationError, calibrate, card_of, chosen, line_of
+    from audit.cards import write
+    from audit.truth import own_trial
+
+    out, workers = Path(arguments.out), arguments.workers or os.cpu_count() or 1
+    if bool(arguments.images) != bool(arguments.truth):
+        raise ConfigError("--images and --truth go together: a folder of pictures, and a CSV with what is true of them")
+    if not arguments.images:
+        calibrate(chosen(arguments.detectors), out, quick=arguments.quick, workers=workers, tell=print)
+        return DONE
+    if len(arguments.detectors) != 1:
+        raise CalibrationError(
+            "name the one detector that --images is for, such as audit calibrate hands.wrong --images …"
+        )
+    trial = own_trial(arguments.detectors[0], Path(arguments.images), Path(arguments.truth), arguments.domain)
+    card = card_of(trial, trial.count)
+    if isinstance(card, str):
+        raise CalibrationError(card)
+    write(card, out)
+    print(line_of(card))
+    return DONE
+
+
+def _cards(arguments: argparse.Namespace) -> int:
+    from audit.cards import SHIPPED, cards
+    from audit.show import card_table, cards_json
+
+    found = cards(Path(arguments.cards) if arguments.cards else SHIPPED)
+    print(cards_json(found) if arguments.json else card_table(found))
+    return DONE
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from audit.show import listing
 
@@ -106,6 +141,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "score": _score,
     "show": _show,
+    "calibrate": _calibrate,
+    "cards": _cards,
 }
 
 
@@ -145,6 +182,8 @@ def _say(text: str) -> None:
 
 def _input_errors() -> tuple[type[ValueError], ...]:
     """What bad input raises, loaded once something was raised; any other error is a bug and keeps its traceback."""
+    from audit.calibrate import CalibrationError
+    from audit.cards import CardError
     from audit.plan import PlanError
     from audit.registry import UnknownNameError
     from audit.score import OptionError
@@ -152,7 +191,8 @@ def _input_errors() -> tuple[type[ValueError], ...]:
     from audit.suites import SuiteError
     from generators.api import GeneratorError
 
-    return PlanError, UnknownNameError, OptionError, StoreError, SuiteError, GeneratorError
+    own = PlanError, UnknownNameError, OptionError, StoreError, SuiteError, GeneratorError
+    return *own, CardError, CalibrationError
 
 
 if __name__ == "__main__":

@@ -24,7 +24,15 @@ exit codes: 0 done; 1 finished, but some pictures or scores failed; 2 bad input;
 
 
 TASKS = ("text2img", "img2img", "inpaint", "control", "upscale")
-COMMAND_NAMES = ("run", "list", "report", "weights", "export", "score", "show")
+COMMAND_NAMES = ("run", "list", "report", "weights", "export", "score", "show", "calibrate", "cards")
+
+
+CALIBRATE_HELP = """\
+Measure detectors on pictures whose truth is known and write a card for each: sensitivity, specificity, abstention, by
+kind of picture, with intervals. audit run --cards DIR uses them. With --images and --truth one detector is measured on
+your own pictures; the CSV has the columns file and planted (yes, no), may have prompt, expect (JSON) and truth, and any
+other column names a kind of picture that the card tells apart.
+"""
 
 
 class ConfigError(ValueError):
@@ -47,6 +55,7 @@ class RunConfig:
         control_scales: swept by control, how much the control picture counts.
         limit: use that many of the suite's prompts.
         batch, shard: pictures in a call of the generator, and in a file; None lets the generator decide.
+        cards: folders of detectors' cards that come before those that ship.
     """
 
     out: str
@@ -68,6 +77,7 @@ class RunConfig:
     batch: int | None = None
     shard: int | None = None
     report: bool = True
+    cards: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest."""
@@ -101,9 +111,26 @@ def parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="score the pictures of a run (again), without making any")
     score.add_argument("run", metavar="RUN", help="run folder")
     score.add_argument("--audits", type=_flag(_names), metavar="A,B", help="default: those of the run")
+    calibrate = commands.add_parser(
+        "calibrate", help="measure detectors on planted defects", description=CALIBRATE_HELP
+    )
+    _add_calibrate(calibrate)
+    cards = commands.add_parser("cards", help="what each detector is worth: sensitivity, specificity, abstention")
+    cards.add_argument("--cards", metavar="DIR", help="default: those that ship")
+    cards.add_argument("--json", action="store_true", help="a list of cards with every figure")
     show = commands.add_parser("show", help="print the headline table of a run")
     show.add_argument("run", metavar="RUN", help="run folder")
     return top
+
+
+def _add_calibrate(calibrate: argparse.ArgumentParser) -> None:
+    calibrate.add_argument("detectors", nargs="*", metavar="DETECTOR", help="default: all; see audit cards")
+    calibrate.add_argument("--out", default="cards", metavar="DIR", help="folder for the cards (default cards)")
+    calibrate.add_argument("--quick", action="store_true", help="fewer pictures, wider intervals")
+    calibrate.add_argument("--workers", type=_flag(_int), metavar="N", help="processes (default: one a core)")
+    calibrate.add_argument("--images", metavar="DIR", help="your own pictures instead of planted ones, with --truth")
+    calibrate.add_argument("--truth", metavar="CSV", help="columns file, planted (yes or no); see below")
+    calibrate.add_argument("--domain", default="own", metavar="NAME", help="what your pictures are (default own)")
 
 
 def run_help() -> str:
@@ -138,6 +165,8 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--device", metavar="auto|cpu|cuda", help="default auto")
     run.add_argument("--batch", type=_flag(_int), metavar="N", help="pictures per call (default: the generator's own)")
     run.add_argument("--shard", type=_flag(_int), metavar="N", help="pictures per file, rounded up to whole batches")
+    own = "folder of cards that audit calibrate wrote; they come before those that ship; may be given several times"
+    run.add_argument("--cards", action="append", metavar="DIR", help=own)
     run.add_argument("--no-report", dest="report", action="store_false", default=None, help="skip the HTML report")
 
 
@@ -300,6 +329,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "batch": _int,
     "shard": _int,
     "report": _bool,
+    "cards": _specs,
 }
 _FIELDS = {
     "generator": "generators",

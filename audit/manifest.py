@@ -125,6 +125,8 @@ def about_audit(choice: Choice) -> dict[str, Json]:
         "statistic": each.statistic,
         "headline": each.headline,
         "doc": each.doc,
+        "card": None if choice.card is None else choice.card.worth,
+        "doubt": choice.doubt,
     }
 
 

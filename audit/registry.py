@@ -1,4 +1,5 @@
-"""Where audits are found: the files of `audit/audits/` and the entry-point group "sixthfinger.audits"."""
+"""Where audits and their trials are found: the files of `audit/audits/` and `audit/trials/`, and the entry-point groups
+"sixthfinger.audits" and "sixthfinger.trials"."""
 
 from __future__ import annotations
 
@@ -7,8 +8,13 @@ import importlib
 import pkgutil
 from functools import cache
 from importlib.metadata import entry_points
+from types import ModuleType
+from typing import TypeVar
 
 from audit.api import Audit
+from audit.trial import Trial
+
+T = TypeVar("T")
 
 
 class UnknownNameError(ValueError):
@@ -25,14 +31,10 @@ def unknown(kind: str, name: str, known: list[str]) -> UnknownNameError:
 @cache
 def audits() -> dict[str, Audit]:
     """Every audit by name, sorted."""
-    import audit.audits as folder
+    import audit.audits as audits_folder
 
     found: dict[str, Audit] = {}
-    modules = [
-        importlib.import_module(f"{folder.__name__}.{info.name}") for info in pkgutil.iter_modules(folder.__path__)
-    ]
-    offered = [value for module in modules for value in vars(module).values() if isinstance(value, Audit)]
-    offered += [point.load() for point in entry_points(group="sixthfinger.audits")]
+    offered = [*_in(audits_folder, Audit), *(point.load() for point in entry_points(group="sixthfinger.audits"))]
     for each in offered:
         if each.name in found and found[each.name] is not each:
             raise ValueError(f"two audits are named {each.name!r}: {found[each.name].factory} and {each.factory}")
@@ -45,3 +47,28 @@ def find_audit(name: str) -> Audit:
     if name not in audits():
         raise unknown("audit", name, list(audits()))
     return audits()[name]
+
+
+@cache
+def trials() -> dict[str, Trial]:
+    """Every trial by name ("detector@domain"), sorted."""
+    import audit.audits as audits_folder
+    import audit.trials as trials_folder
+
+    found: dict[str, Trial] = {}
+    offered = [*_in(audits_folder, Trial), *_in(trials_folder, Trial)]
+    for each in [*offered, *(point.load() for point in entry_points(group="sixthfinger.trials"))]:
+        if each.name in found and found[each.name] is not each:
+            raise ValueError(f"two trials are named {each.name!r}: {found[each.name].cases} and {each.cases}")
+        if each.detector not in audits():
+            raise unknown(f"audit for the trial {each.name!r}", each.detector, list(audits()))
+        found[each.name] = each
+    return dict(sorted(found.items()))
+
+
+def _in(folder: ModuleType, kind: type[T]) -> list[T]:
+    """The values of that kind in the modules of a package."""
+    modules = [
+        importlib.import_module(f"{folder.__name__}.{info.name}") for info in pkgutil.iter_modules(folder.__path__)
+    ]
+    return [value for module in modules for value in vars(module).values() if isinstance(value, kind)]

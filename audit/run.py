@@ -20,7 +20,7 @@ from audit.progress import Watch
 from audit.redact import redact
 from audit.registry import audits as known_audits
 from audit.registry import unknown
-from audit.score import Bench, Choice, Look, choose, reusable_scores, weighed
+from audit.score import Bench, Choice, Look, carded, choose, reusable_scores, weighed
 from audit.store import RunFolder, StoreError
 from audit.summary import summarise_run
 from audit.survey import Survey, survey, tidy
@@ -63,7 +63,9 @@ def load(config: RunConfig) -> Chosen:
     generators = tuple(load_generator(spec, device=config.device) for spec in config.generators)
     suite = suite or own_prompts(generators)
     return Chosen(
-        suite if config.limit is None else suites.subset(suite, config.limit), generators, tuple(weighed(choices))
+        suite if config.limit is None else suites.subset(suite, config.limit),
+        generators,
+        tuple(carded(weighed(choices), config.cards)),
     )
 
 
@@ -166,7 +168,8 @@ def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:
     folder = RunFolder(path)
     told = folder.manifest()
     options = {each["name"]: each["options"] for each in told["audits"] if each["name"] in known_audits()}
-    choices = weighed(choose(names or [each["name"] for each in told["audits"]], options, known_audits()))
+    chosen = weighed(choose(names or [each["name"] for each in told["audits"]], options, known_audits()))
+    choices = carded(chosen, told["config"].get("cards", ()))
     with folder.open_for_writing():
         present = [shard for shard in folder.shards() if folder.image_file(shard.number).is_file()]
         bench = Bench(choices, reusable_scores(folder, choices, present, watch.line), watch.line)

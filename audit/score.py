@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from audit.api import Audit, ScoreBatch, View
+from audit.cards import SHIPPED, Card, cards, of_detector
 from audit.plan import Shard
 from audit.redact import redact
 from audit.registry import unknown
@@ -27,11 +28,17 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Choice:
-    """An audit with every one of its options settled, and the hashes of the weights that it will use, by name."""
+    """An audit with every one of its options settled, and the hashes of the weights that it will use, by name.
+
+    Attributes:
+        card: what the detector is worth; None where nothing is known of it as it is, and `doubt` says why.
+    """
 
     audit: Audit
     options: Mapping[str, Json]
     weights: Mapping[str, str] = field(default_factory=dict)
+    card: Card | None = None
+    doubt: str = ""
 
     @property
     def options_text(self) -> str:
@@ -53,7 +60,7 @@ def choose(
 
     Raises:
         UnknownNameError: a name that is not known, with near ones.
-        OptionError: an option that its audit does not have.
+        OptionError: an option that its audit does not have, or features that two audits want made by different models.
     """
     for name in (*names, *options):
         if name not in known:
@@ -62,7 +69,9 @@ def choose(
     wanted |= {known[name].on for name in wanted if known[name].on}
     for name in sorted(wanted - set(known)):
         raise unknown("audit", name, list(known))
-    settled = {name: _settled(known[name], options.get(name, {})) for name in sorted(wanted | set(options))}
+    named = sorted(wanted | set(options))
+    given = _agreed([known[name] for name in named], options)
+    settled = {name: _settled(known[name], given.get(name, {})) for name in named}
     return [settled[name] for name in sorted(wanted)]
 
 
@@ -77,6 +86,31 @@ def weighed(choices: Sequence[Choice]) -> list[Choice]:
         )
         for choice in choices
     ]
+
+
+def carded(choices: Sequence[Choice], folders: Sequence[str] = ()) -> list[Choice]:
+    """The weighed choices with the cards that speak for them, of `folders` before those that ship.
+
+    Raises:
+        CardError: a folder that is not there or a file that is no card.
+    """
+    known = [cards(Path(folder)) for folder in reversed(folders)] + [cards(SHIPPED)]
+    return [_carded(choice, known) for choice in choices]
+
+
+def _carded(choice: Choice, known: Sequence[Sequence[Card]]) -> Choice:
+    if choice.audit.kind == "set":
+        return choice
+    doubts = []
+    for each in known:
+        card = of_detector(each, choice.audit.name)
+        if card is None:
+            continue
+        doubt = card.refusal(choice.audit.version, choice.options, choice.weights)
+        if not doubt:
+            return replace(choice, card=card)
+        doubts.append(doubt)
+    return replace(choice, doubt=doubts[0] if doubts else "it has no card")
 
 
 def expectation_of(prompt: Prompt) -> str:
@@ -209,6 +243,23 @@ def _settled(audit: Audit, given: Mapping[str, Json]) -> Choice:
         return Choice(audit, audit.options(dict(given)))
     except ValueError as error:
         raise OptionError(str(error)) from error
+
+
+def _agreed(named: Sequence[Audit], options: Mapping[str, Mapping[str, Json]]) -> Mapping[str, Mapping[str, Json]]:
+    """The options, where a set audit and its features have one of the same name: given to either, it holds for both."""
+    agreed = {name: dict(each) for name, each in options.items()}
+    for features in sorted({each.on for each in named if each.on}):
+        family = [each for each in named if features in (each.name, each.on)]
+        for knob in [knob for each in family if each.name == features for knob in each.options({})]:
+            users = [each.name for each in family if knob in each.options({})]
+            given = {name: options[name][knob] for name in users if knob in options.get(name, {})}
+            if len({canonical(value) for value in given.values()}) > 1:
+                told = ", ".join(f"{name} {knob}={value}" for name, value in sorted(given.items()))
+                raise OptionError(f"{told}: a run has {features} of one {knob}; give all the same")
+            for value in list(given.values())[:1]:
+                for name in users:
+                    agreed.setdefault(name, {})[knob] = value
+    return agreed
 
 
 def _lasting(score: Score) -> bool:

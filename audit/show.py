@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from audit.cards import Card, words
 from audit.redact import redact
 from audit.store import RunFolder
 from audit.types import Estimate, Json
@@ -18,7 +21,7 @@ PIPE_WIDTH = 160  # a pipe or a file has no width of its own
 
 
 def print_headline(folder: RunFolder) -> None:
-    """Every headline audit in every cell, a table per generator: value, 95 % interval, n, skipped, failed."""
+    """Every headline audit in every cell, a table per generator: value, interval, corrected rate, n, skipped, failed."""
     audits = {each["name"]: each for each in folder.manifest()["audits"]}
     shown = [each for each in folder.estimates() if each.audit in audits and audits[each.audit]["headline"]]
     console = Console()
@@ -28,12 +31,13 @@ def print_headline(folder: RunFolder) -> None:
         table = Table(title=Text(generator), title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1))
         table.add_column("cell", overflow="fold")
         table.add_column("audit", overflow="fold")
-        for name in ("value", "95 % interval", "n", "skipped", "failed"):
-            table.add_column(name, justify="right", no_wrap=True)
         mine = [each for each in shown if each.generator == generator]
+        freed = ["corrected"] if any(each.corrected is not None for each in mine) else []
+        for name in ("value", "95 % interval", *freed, "n", "skipped", "failed"):
+            table.add_column(name, justify="right", no_wrap=True)
         for cell in dict.fromkeys(each.cell for each in mine):
             for each in (each for each in mine if each.cell == cell):
-                table.add_row(*map(Text, headline_row(each, audits[each.audit])))
+                table.add_row(*map(Text, headline_row(each, audits[each.audit], freed=bool(freed))))
             table.add_section()
         console.print(table)
     for note in absent_notes(shown):
@@ -49,8 +53,8 @@ def absent_notes(estimates: Sequence[Estimate]) -> list[str]:
     return [f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in reasons.items()]
 
 
-def headline_row(estimate: Estimate, about: Mapping[str, Json]) -> list[str]:
-    """The cells of one line, as text; the arrow after an audit's name points to better."""
+def headline_row(estimate: Estimate, about: Mapping[str, Json], *, freed: bool = False) -> list[str]:
+    """The cells of one line, as text; the arrow after an audit's name points to better; freed: with corrected rate."""
     arrows = {"higher": " ↑", "lower": " ↓"}
     known = estimate.low is not None and estimate.high is not None
     return [
@@ -58,10 +62,18 @@ def headline_row(estimate: Estimate, about: Mapping[str, Json]) -> list[str]:
         estimate.audit + arrows.get(about["better"], ""),
         number(estimate.value),
         f"{number(estimate.low)} to {number(estimate.high)}" if known else "-",
+        *([_corrected(estimate)] if freed else []),
         str(estimate.n),
         str(estimate.skipped),
         str(estimate.failed),
     ]
+
+
+def _corrected(estimate: Estimate) -> str:
+    if estimate.corrected is None:
+        return "-"
+    ends = f"{number(estimate.corrected_low)} to {number(estimate.corrected_high)}"
+    return f"{number(estimate.corrected)} ({ends})"
 
 
 def number(value: float | None) -> str:
@@ -71,6 +83,38 @@ def number(value: float | None) -> str:
     ('0.1235', '1.235e+06', '-')
     """
     return "-" if value is None else f"{value:.4g}"
+
+
+def card_table(cards: Sequence[Card]) -> str:
+    """The cards as text: rates with intervals, further figures, goals that were missed and what limits the detector."""
+    lines = []
+    for card in cards:
+        rates = {"sensitivity": card.sensitivity, "specificity": card.specificity, "abstain": card.abstain}
+        figures = {name: each for name, each in {**rates, **card.measures}.items() if each.value is not None}
+        missed = [f"{name} {card.goals[name]}" for name, met in card.met().items() if not met]
+        verdict = f"missed: {', '.join(missed)}" if missed else "every goal met" if card.goals else "no goal set"
+        lines.append(f"{card.name}  version {card.version}, n {card.n}: {verdict}")
+        lines += [f"    {name.ljust(24)} {words(each)}{_goal(card, name)}" for name, each in figures.items()]
+        lines += [f"    planted: {card.planted}", f"    limits: {card.limits}", ""]
+    return redact("\n".join(lines).rstrip()) if lines else "no cards; audit calibrate --out DIR writes them"
+
+
+def _goal(card: Card, name: str) -> str:
+    return f"   goal {card.goals[name]}" if name in card.goals else ""
+
+
+def cards_json(cards: Sequence[Card]) -> str:
+    """The cards as a JSON list: rates as numbers, their intervals beside them, and everything else that a card holds."""
+    return json.dumps([_card_json(card) for card in cards], indent=1, ensure_ascii=False)
+
+
+def _card_json(card: Card) -> dict[str, Json]:
+    told = asdict(card)
+    for name in ("sensitivity", "specificity", "abstain"):
+        each = told[name]
+        told[name] = each["value"]
+        told[f"{name}_interval"] = None if each["low"] is None else [each["low"], each["high"]]
+    return told | {"met": card.met(), "digest": card.digest}
 
 
 def listing(what: str | None) -> str:

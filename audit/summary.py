@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from audit.corrected import corrected
 from audit.redact import redact
 from audit.score import NO_PICTURE, Choice, is_missing_weights
 from audit.store import RunFolder, settings_of
@@ -27,7 +28,7 @@ def summarise_run(folder: RunFolder, choices: Sequence[Choice]) -> tuple[str, ..
         name = choice.audit.name
         points[name] = points_of(folder, name)
         problems += score_problems(folder, name)
-        found += estimates(choice.audit, points[name])
+        found += corrected(choice, estimates(choice.audit, points[name]), points[name])
         changes += contrasts(choice.audit, points[name])
     for choice in choices:
         if choice.audit.kind == "set":

@@ -72,6 +72,8 @@ ESTIMATES = pa.schema(
     + [(name, pa.float64()) for name in ("value", "low", "high")]
     + [(name, pa.int64()) for name in ("n", "skipped", "failed", "prompts", "replicates")]
     + [("note", pa.string())]
+    + [(name, pa.float64()) for name in ("corrected", "corrected_low", "corrected_high")]
+    + [("card", pa.string())]
 )
 CONTRASTS = pa.schema(
     [(name, pa.string()) for name in ("generator", "before", "after", "audit")]

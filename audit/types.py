@@ -206,6 +206,9 @@ class Estimate:
         value, low, high: with its 95 % interval; None where nothing could be scored.
         n, skipped, failed: pictures behind the number, and pictures that are not.
         prompts, replicates: distinct prompts behind it and the most pictures of any one of them.
+        corrected, corrected_low, corrected_high: a detector's rate freed of its measured errors, with an interval that
+            includes their uncertainty; None where the audit is no detector or has no card that speaks for it.
+        card: what the detector is worth, in words, or why nothing is known of it; empty for audits that detect nothing.
     """
 
     generator: str
@@ -221,6 +224,10 @@ class Estimate:
     prompts: int
     replicates: int
     note: str = ""
+    corrected: float | None = None
+    corrected_low: float | None = None
+    corrected_high: float | None = None
+    card: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,9 +57,22 @@ def boxes(evidence: Mapping[str, Json]) -> list[Json]:
     return found[:MOST_BOXES]
 
 
+def marks(evidence: Mapping[str, Json]) -> list[Json]:
+    """Points as {x, y, label} in pixels of the picture, from evidence such as {"marks": {"tip": [[x, y], ...]}}."""
+    given = evidence.get("marks")
+    kinds = given.items() if isinstance(given, Mapping) else ()
+    found = [
+        {"x": round(float(each[0]), 1), "y": round(float(each[1]), 1), "label": str(kind)}
+        for kind, places in kinds
+        for each in (places if isinstance(places, list) else [])
+        if _is_pair(each)
+    ]
+    return found[:MOST_BOXES]
+
+
 def facts(evidence: Mapping[str, Json]) -> dict[str, Json]:
     """Evidence that is neither boxes nor a reading, as short words."""
-    taken = {*_READ, *_BOXES, _UNSURE, "expected"}
+    taken = {*_READ, *_BOXES, _UNSURE, "expected", "marks"}
     return {str(name): _short(value) for name, value in evidence.items() if name not in taken}
 
 

@@ -21,7 +21,8 @@ class AuditInfo:
     """An audit as the run recorded it.
 
     Attributes:
-        card: its measured sensitivity and specificity; None where it was never validated.
+        card: its measured sensitivity and specificity in words; None where nothing is known of it.
+        doubt: why not.
     """
 
     name: str
@@ -34,6 +35,7 @@ class AuditInfo:
     headline: bool
     doc: str
     card: Json = None
+    doubt: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Json]) -> AuditInfo:
@@ -49,6 +51,7 @@ class AuditInfo:
             headline=bool(row.get("headline", True)),
             doc=str(row.get("doc", "")),
             card=row.get("card"),
+            doubt=str(row.get("doubt", "")),
         )
 
 

@@ -21,6 +21,7 @@ class Shown:
         low, at, high: where interval and value lie on the axis of their column, 0 to 100; None without an interval.
         heat: where the value lies between the least and the greatest of its column, 0 to 100; None if all are equal.
         note: what to know about this number; "" for nothing.
+        corrected: the rate freed of the detector's measured errors, with its interval; "" where there is none.
     """
 
     value: str = ""
@@ -32,6 +33,7 @@ class Shown:
     high: float | None = None
     heat: float | None = None
     note: str = ""
+    corrected: str = ""
 
 
 Span = tuple[float, float]
@@ -49,7 +51,10 @@ def shown(column: Column, info: AuditInfo, *, axis: Span | None = None, scale: S
     if axis and estimate.low is not None and estimate.high is not None:
         low, at, high = (_place(end, axis) for end in (estimate.low, estimate.value, estimate.high))
     heat = _place(estimate.value, scale) if scale else None
-    return Shown(value, interval, _counts(estimate), "", low, at, high, heat, estimate.note)
+    freed = ""
+    if estimate.corrected is not None:
+        freed = " ".join(with_interval(estimate.corrected, estimate.corrected_low, estimate.corrected_high))
+    return Shown(value, interval, _counts(estimate), "", low, at, high, heat, estimate.note, freed)
 
 
 def axis_of(estimates: Iterable[Estimate | None]) -> Span | None:

@@ -47,20 +47,34 @@ def rate_interval(values: ArrayLike, clusters: Sequence[str], *, level: float = 
         raise ValueError("a rate is over values that are 0 or 1")
     if not len(numbers):
         return Interval(value=None, note="nothing to count")
-    codes = numbered(clusters)
-    sizes = np.bincount(codes).astype(np.float64)
-    rate, n, prompts = float(numbers.mean()), len(numbers), len(sizes)
+    rate, n, prompts = float(numbers.mean()), len(numbers), len(set(clusters))
     if prompts == n:
         return wilson(float(numbers.sum()), n, level=level)
     if prompts == 1:
         return Interval(value=rate, note="no interval: one prompt")
     quantile = float(stats.t.ppf((1 + level) / 2, prompts - 1))
+    effect = design_effect(numbers, clusters)
     if rate in (0.0, 1.0):
         worst = wilson(rate * prompts, prompts, level=level)
         return Interval(value=rate, low=worst.low, high=worst.high, note="all pictures alike: each prompt counts once")
-    residual = np.bincount(codes, weights=numbers - rate)
-    between = prompts / (prompts - 1) * float(np.square(residual).sum()) / n**2
-    effect = max(1.0, between / (rate * (1 - rate) / n))
     found = wilson(rate * n / effect, n / effect, quantile=quantile, level=level)
     note = f"design effect {effect:.2f}" if effect > 1 else ""
     return Interval(value=rate, low=found.low, high=found.high, note=note)
+
+
+def design_effect(values: ArrayLike, clusters: Sequence[str]) -> float:
+    """How many pictures count as one, because those of a prompt are alike; at least 1.
+
+    Variance of the rate between prompts over what independent pictures would show. Where nothing varies it cannot be
+    estimated, and each prompt counts as one picture: the worst case.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    codes = numbered(clusters)
+    n, prompts, rate = len(numbers), int(codes.max()) + 1, float(numbers.mean())
+    if prompts == n:
+        return 1.0
+    if rate in (0.0, 1.0) or prompts == 1:
+        return n / prompts
+    residual = np.bincount(codes, weights=numbers - rate)
+    between = prompts / (prompts - 1) * float(np.square(residual).sum()) / n**2
+    return max(1.0, between / (rate * (1 - rate) / n))

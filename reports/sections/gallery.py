@@ -9,7 +9,7 @@ import numpy as np
 
 from audit.types import Json, Prompt
 from reports.api import Part, section
-from reports.evidence import boxes, facts, reading
+from reports.evidence import boxes, facts, marks, reading
 from reports.load import Column, Report, rows_of
 from reports.page import fill
 from reports.pictures import Copy, encoded, thumbnails
@@ -168,6 +168,7 @@ def _scores(
     values: dict[int, Json] = {}
     told: dict[int, Json] = {}
     drawn: list[Json] = []
+    marked: list[Json] = []
     diff: Json = None
     for row in rows:
         place = audits[row["audit"]]
@@ -177,7 +178,8 @@ def _scores(
         else:
             values[place] = [row["status"], reasons.setdefault(row["reason"], len(reasons))]
         drawn += [box for box in boxes(evidence) if box not in drawn]
+        marked += [mark for mark in marks(evidence) if mark not in marked]
         diff = diff or reading(expect, evidence)
         if rest := facts(evidence):
             told[place] = rest
-    return {"scores": values, "facts": told, "boxes": drawn, "diff": diff}
+    return {"scores": values, "facts": told, "boxes": drawn, "marks": marked, "diff": diff}

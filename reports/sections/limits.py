@@ -15,6 +15,7 @@ _READING = (
     "The text is read by a machine. A misreading counts against the picture; a reader that guesses words may forgive "
     "letters that are malformed. Other scripts, handwriting and very small letters are read badly."
 )
+_INVENTED = "Detail that super-resolution adds is invented and is no evidence, however sharp it looks."
 LIMITS = {
     "fd_studio": _STUDIO_FEATURES
     + " It compares means and covariances only, is biased upwards when there are few pictures (compare only equal n), "
@@ -39,13 +40,31 @@ LIMITS = {
     "text.ned": _READING,
     "text.exact": _READING + " One wrong letter and twenty wrong letters count the same.",
     "text.extra": _READING + " Text that belongs to the scene counts as extra just as gibberish does.",
+    "text.words": _READING + " One wrong letter costs a whole word, and words that were not asked for cost nothing.",
+    "text.disagreement": "Two readers can make the same mistake, and one of them can be plainly wrong: it shows which "
+    "pictures are hard to read, not which are misspelt.",
+    "smear.text": _READING + " It says what the autoencoder loses of signs like those of the suite, in capitals of four "
+    "fonts; a slip of the reader in either picture looks like a loss or hides one.",
+    "smear.hand": "It asks whether the same landmarks are found in the same places, among pictures in whose source a "
+    "hand was found. The landmarks are a template of 21: fingers that melt together may keep theirs.",
+    "smear.face": "It asks whether the same landmarks are found in the same places, among pictures in whose source a "
+    "face was found. The mesh keeps to anything like a face; whether it is still the same person it does not say.",
     "edit.leak": "It sees that pixels outside the mask changed, not whether the new ones fit: a seam costs nothing.",
     "control.edges": "Edges are found by contrast: shadows and patterns count as edges that were not asked for, and a "
     "faint outline that is there may be missed. Even the true scene does not score 1. Compare with shuffled controls.",
     "control.skeleton": "It asks only where a hand lies, among pictures in which one was found; a sixth finger or a "
     "melted one costs nothing, for the landmarks are always 21.",
     "upscale.consistency": "It is blind to everything finer than the small picture's pixels: a crisp, wrong letter "
-    "scores as well as the right one. Detail that super-resolution adds is invented and is no evidence.",
+    "scores as well as the right one. " + _INVENTED,
+    "upscale.wrong": _INVENTED + " Only text is read again, and only where the truth is known; a wrong face or scar "
+    "goes unseen. The reader has mistakes of its own, and takes O and 0, I and 1 for the same. A string that came out "
+    "right was guessed right: that a letter is legible in an enlarged picture does not show that it stood there.",
+    "upscale.reread": _INVENTED + " A letter that the small picture bears out may have been guessed from it by the "
+    "reader; one that it does not bear out may still be right. It is no share of errors.",
+    "upscale.detail": _INVENTED + " It says how much was added beyond interpolation, not whether it is true: the true "
+    "large picture has detail as well, and noise counts as detail.",
+    "upscale.disagreement": _INVENTED + " Samples that disagree show where it was invented; samples that agree may all "
+    "have invented the same. It needs several samples of a prompt, and looks at brightness alone.",
     "tone.saturation": "Colourful is not wrong: a neon sign should be saturated and a fog should not. It shows drift "
     "between settings and gives no verdict on a picture.",
     "tone.clipped": "A white wall or a night sky clips rightly. It shows drift between settings and gives no verdict "
@@ -66,4 +85,6 @@ def _validation(info: AuditInfo) -> str:
     """Detectors carry a card of their measured sensitivity and specificity, or say that they have none."""
     if info.kind == "set":
         return "set statistic: no card applies"
-    return "validated: see its card" if info.card else "not validated"
+    if info.card:
+        return str(info.card)
+    return f"not validated: {info.doubt}" if info.doubt else "not validated"

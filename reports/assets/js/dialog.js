@@ -9,12 +9,17 @@
   let boxesOn = true;
 
   function overlay(picture) {
-    const drawing = make("svg:svg", { viewBox: `0 0 ${picture.width} ${picture.height}`, role: "img", "aria-label": "Boxes of the evidence; dashed where the reader was unsure and they count for nothing" });
+    const drawing = make("svg:svg", { viewBox: `0 0 ${picture.width} ${picture.height}`, role: "img", "aria-label": "Boxes and marks of the evidence; dashed where the reader was unsure and they count for nothing" });
     for (const box of picture.boxes) {
       const points = box.points.map((point) => point.join(",")).join(" ");
       const shape = make("svg:polygon", { points, class: box.unsure ? "unsure" : "sure" });
       if (box.label) shape.append(make("svg:title", {}, box.label));
       drawing.append(make("svg:polygon", { points, class: "rim" }), shape);
+    }
+    for (const mark of picture.marks) {
+      const place = { cx: mark.x, cy: mark.y, r: Math.max(picture.width, picture.height) / 70 };
+      const kind = "mark kind-" + [...new Set(picture.marks.map((each) => each.label))].indexOf(mark.label) % 4;
+      drawing.append(make("svg:circle", { ...place, class: kind }, make("svg:title", {}, mark.label)));
     }
     return drawing;
   }
@@ -24,14 +29,15 @@
     stage.replaceChildren(picture.source
       ? make("img", { src: "data:image/webp;base64," + picture.source, alt: row.text, className: isSmall(picture) ? "pixels" : "" })
       : make("p", { className: "lost" }, `${picture.status}: ${picture.error}`));
-    if (picture.source && picture.boxes.length) stage.append(overlay(picture));
+    const drawn = picture.boxes.length + picture.marks.length;
+    if (picture.source && drawn) stage.append(overlay(picture));
     stage.classList.toggle("boxes-off", !boxesOn);
     const caption = dialog.querySelector(".big figcaption");
     caption.replaceChildren();
-    if (picture.source && picture.boxes.length) {
+    if (picture.source && drawn) {
       const box = make("input", { type: "checkbox", checked: boxesOn });
       box.addEventListener("change", () => { boxesOn = box.checked; stage.classList.toggle("boxes-off", !boxesOn); });
-      caption.append(make("label", {}, box, "boxes"));
+      caption.append(make("label", {}, box, picture.marks.length ? "marks" : "boxes"));
     }
     const image = stage.querySelector("img");
     if (!image) return;
