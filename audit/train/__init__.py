@@ -1,0 +1,1 @@
+"""Training of the networks that audits use and that ship with the project."""
