@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= passive
 
 .PHONY: quickstart test slow lint docs scenes train-autoencoder train-fine train-clip train-ldm train-control \
-  train-upscale train-memorizer train-baselines suites reference clean
+  train-upscale train-memorizer train-baselines train-digits calibrate suites reference clean
 
 quickstart: $(READY)  ## drive the built-in model over the quick suite, score the pictures, write the report
 	$(BIN)/audit run --suite quick --generator builtin:ldm --guidance 1,3,6 --steps 10,25 --replicates 2 --out runs/quickstart
@@ -74,6 +74,13 @@ train-baselines: scenes
 	  $(BIN)/python -m generators.train.$$model --data $(DATA) --out $(DATA)/$$model --clip $(CLIP) && \
 	  $(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/$$model/folder --out generators/weights/$$model || exit 1; \
 	done
+
+train-digits: $(READY)  ## the network that counts fingers
+	$(BIN)/python -m audit.train.digit_scenes --out $(DATA)/digits --hands 5500 --backgrounds 1000
+	$(BIN)/python -m audit.train.digits --data $(DATA)/digits --out $(DATA)/digits/net
+
+calibrate: $(READY)  ## measure every detector on planted defects and write the cards that ship
+	$(BIN)/audit calibrate --out audit/cards
 
 suites: scenes  ## the built-in suites for tasks, and the counts of the training scenes' attributes
 	$(BIN)/python -m generators.studio.task_suites --data $(DATA) --out audit/suites/builtin

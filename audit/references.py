@@ -2,67 +2,94 @@
 
     python -m audit.references --data DIR --out audit/references/studio-held-out.npz --limit 2000
 
-reads the held-out scenes of a studio dataset, halves them to 64 pixels and writes their features. A reference made with
-other weights than those at hand is refused: distances between features of two models mean nothing.
+reads pictures (a folder of them, Parquet with an image column, or the held-out scenes of a studio dataset, halved to 64
+pixels) and writes their features, or with --moments their mean and covariance alone. A reference made with other
+weights than those at hand is refused: distances between features of two models mean nothing. Each file carries the hash
+of what it holds, which is checked; "FILE.npz#1a2b3c" asks for the one whose hash begins so.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from audit.images import decode
+from audit.reference_pictures import BadReferenceError, features, pictures
 from audit.statistics import prdc
 from audit.statistics.frechet import Moments, held_out_floor, split_half_floor
 from audit.weights import ROOT, MissingWeightsError, require
-from generators.api import Pixels
 
 FLOOR_SIZES = (50, 100, 200, 300, 500, 1000)
 FLOOR_SEEDS = range(5)
+PUBLISHED = "published"
+"""Model of statistics that do not say whose they are: pytorch-fid's and clean-fid's files of mu and sigma."""
 
-
-class BadReferenceError(ValueError):
-    """A reference that cannot be used; the message says how to make one that can."""
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Features of real pictures.
+    """Features of real pictures, or their mean and covariance alone.
 
     Attributes:
-        features: (n, d) float64, one row a picture.
-        model: SHA-256 of the feature model's weights.
+        features: (n, d) float64, one row a picture; (0, d) where only `kept` is known.
+        model: SHA-256 of the feature model's weights; PUBLISHED where nothing says so.
         text: what the pictures are.
         floors: n -> distance between two disjoint sets of n of them (mean of 5 draws): nobody scores lower at that n.
+        kept: moments that came without features.
     """
 
     name: str
-    features: NDArray[np.float64]
+    features: Floats
     model: str
     text: str
     floors: Mapping[int, float] = field(default_factory=dict)
+    kept: Moments | None = None
 
     @cached_property
     def moments(self) -> Moments:
         """For Fréchet distances."""
-        return Moments.of(self.features)
+        return Moments.of(self.features) if self.kept is None else self.kept
+
+    @property
+    def width(self) -> int:
+        """Features a picture."""
+        return int(self.features.shape[1])
+
+    def rows(self) -> Floats:
+        """The features.
+
+        Raises:
+            BadReferenceError: only mean and covariance are known.
+        """
+        if self.kept is not None:
+            raise BadReferenceError(f"reference {self.name} holds a mean and a covariance only; this needs features")
+        return self.features
 
     def balls(self, k: int) -> prdc.Reference:
         """For precision and recall."""
-        return prdc.Reference.of(self.features, k)
+        return prdc.Reference.of(self.rows(), k)
 
     def floor(self, n: int) -> float:
         """What a perfect generator scores with n pictures; see `held_out_floor`."""
-        return held_out_floor(self.features, n)
+        return held_out_floor(self.rows(), n)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (64 hexadecimal digits) over model, text and numbers, whatever the file's format."""
+        told = hashlib.sha256(f"{self.model}\n{self.text}\n{self.features.shape}\n".encode())
+        told.update(self.features.astype(np.float32).tobytes())
+        if self.kept is not None:
+            told.update(str(self.kept.count).encode() + self.kept.mean.tobytes() + self.kept.scatter.tobytes())
+        return told.hexdigest()
 
 
 def build(name: str, features: NDArray[np.floating], *, model: str, text: str) -> Reference:
@@ -73,47 +100,65 @@ def build(name: str, features: NDArray[np.floating], *, model: str, text: str) -
     return Reference(name, rows, model, text, floors)
 
 
+def build_moments(name: str, batches: Iterable[NDArray[np.floating]], *, model: str, text: str) -> Reference:
+    """A reference of mean and covariance alone, from batches (b, d) of any sizes of which one is held at a time.
+
+    Raises:
+        BadReferenceError: no batch.
+    """
+    whole: Moments | None = None
+    for batch in batches:
+        part = Moments.of(batch)
+        whole = part if whole is None else whole.merge(part)
+    if whole is None:
+        raise BadReferenceError(f"{name}: no pictures")
+    return Reference(name, np.empty((0, len(whole.mean))), model, text, kept=whole)
+
+
 def save(reference: Reference, path: Path) -> None:
-    """Write it; float32, so that reading gives the same numbers."""
+    """Write it with its digest; features in float32, so that reading gives the same numbers, moments in float64."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    kept = reference.kept
+    moments: dict[str, Any] = {} if kept is None else {"count": kept.count, "mean": kept.mean, "scatter": kept.scatter}
     packed = io.BytesIO()
     np.savez_compressed(
         packed,
         features=reference.features.astype(np.float32),
-        count=len(reference.features),
         model=reference.model,
         text=reference.text,
         floor_sizes=np.array(list(reference.floors), dtype=np.int64),
         floors=np.array(list(reference.floors.values()), dtype=np.float64),
+        digest=reference.digest,
+        **moments,
     )
     path.write_bytes(packed.getvalue())
 
 
 def load(name: str, *, model: str) -> Reference:
-    """The reference of that name in `audit/references`, or in a file ending in .npz.
+    """The reference of that name in `audit/references`, or in a file ending in .npz, with "#hash" behind it or not.
+
+    A file of `mu` and `sigma`, as pytorch-fid and clean-fid save them, is taken as moments of the model at hand: the
+    file does not say whose they are.
 
     Args:
         model: SHA-256 of the weights that the other side's features come from.
 
     Raises:
         MissingWeightsError: it is not here.
-        BadReferenceError: it was made with other weights, or is no reference.
+        BadReferenceError: it was made with other weights, was changed, has another hash, or is no reference.
     """
-    path = Path(name) if name.endswith(".npz") else _shipped(name)
+    file, _, wanted = name.partition("#")
+    path = Path(file) if file.endswith(".npz") else _shipped(file)
     if not path.is_file():
         raise MissingWeightsError(f"no reference at {path}; build one: {_command(path)}")
     with np.load(path, allow_pickle=False) as kept:
-        lacking = {"features", "model", "text", "floor_sizes", "floors"} - set(kept)
-        if lacking:
-            raise BadReferenceError(f"{path} is no reference: it lacks {', '.join(sorted(lacking))}")
-        found = Reference(
-            path.stem,
-            kept["features"].astype(np.float64),
-            str(kept["model"]),
-            str(kept["text"]),
-            dict(zip(kept["floor_sizes"].tolist(), kept["floors"].tolist(), strict=True)),
-        )
-    if found.model != model:
+        found = _read(path, kept)
+        recorded = str(kept["digest"]) if "digest" in kept else found.digest
+    if recorded != found.digest:
+        raise BadReferenceError(f"{path} was changed after it was made: its numbers do not go with its digest")
+    if wanted and not found.digest.startswith(wanted):
+        raise BadReferenceError(f"{path} has the hash {found.digest[:16]}…, not {wanted}")
+    if found.model not in (model, PUBLISHED):
         raise BadReferenceError(
             f"reference {found.name} was made with a feature model {found.model[:12]}…, the one at hand is "
             f"{model[:12]}…; build it again: {_command(path)}"
@@ -121,42 +166,48 @@ def load(name: str, *, model: str) -> Reference:
     return found
 
 
-def held_out(folder: Path, limit: int) -> Iterator[Pixels]:
-    """The first `limit` held-out pictures of a studio dataset, at 64 pixels (the mean of each 2 x 2 block)."""
-    from generators.studio.dataset import load as tables
-    from generators.studio.drawing import halved
-
-    pictures = (raw for table in tables(folder, "held_out", columns=["image"]) for raw in table["image"].to_pylist())
-    for raw in islice(pictures, limit):
-        yield halved(decode(raw))
-
-
 def main(argv: list[str] | None = None) -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of a studio dataset")
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures, Parquet, or a studio dataset")
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
-    parser.add_argument("--limit", type=int, default=2000, help="how many pictures")
-    parser.add_argument("--model", default="studio", help='"studio", a model folder, or "inception"')
+    parser.add_argument("--limit", type=int, default=2000, help="how many pictures, the first by name")
+    parser.add_argument(
+        "--model",
+        default="studio",
+        help='"studio", a model folder, "ARCHITECTURE:TAG" of open_clip, "inception", "inception-clean" or "dino"',
+    )
+    parser.add_argument("--moments", action="store_true", help="keep mean and covariance only: enough for fd and fid")
     chosen = parser.parse_args(argv)
-    rows, digest = _features(chosen.model, held_out(chosen.data, chosen.limit))
-    text = f"{len(rows)} held-out studio scenes at 64 pixels"
-    made = build(chosen.out.stem, rows, model=digest, text=text)
-    save(made, chosen.out)
-    print(f"{chosen.out}: {text}, {rows.shape[1]} features, {chosen.out.stat().st_size / 1e6:.2f} MB")
+    told, some = pictures(chosen.data, chosen.limit)
+    digest, batches = features(chosen.model, some)
+    name, out = chosen.out.stem, chosen.out
+    if chosen.moments:
+        made = build_moments(name, batches, model=digest, text=told)
+    else:
+        made = build(name, np.concatenate(list(batches)), model=digest, text=told)
+    save(made, out)
+    count = made.moments.count
+    print(f"{out}: {count} {told}, {made.width} features, {out.stat().st_size / 1e6:.2f} MB, hash {made.digest[:16]}")
     for n, floor in made.floors.items():
         print(f"  split-half floor at n = {n}: {floor:.4f}")
 
 
-def _features(model: str, pictures: Iterator[Pixels]) -> tuple[NDArray[np.float32], str]:
-    from audit.features import inception, models
-
-    images = [torch.from_numpy(np.ascontiguousarray(each.transpose(2, 0, 1))) for each in pictures]
-    if model == "inception":
-        extractor = inception.load()
-        return torch.stack([extractor.features(image) for image in images]).numpy(), extractor.digest
-    loaded = models.load(model)
-    return loaded.image_features(images).numpy(), loaded.digest
+def _read(path: Path, kept: Any) -> Reference:
+    if {"mu", "sigma"} <= set(kept):
+        mean, covariance = (np.asarray(kept[key], dtype=np.float64) for key in ("mu", "sigma"))
+        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+            raise BadReferenceError(f"{path}: mu {mean.shape} and sigma {covariance.shape} are no mean and covariance")
+        count = len(mean) + 2  # how many pictures is not said; a covariance of full rank has more than its width
+        moments = Moments(count, mean, covariance * (count - 1))
+        return Reference(path.stem, np.empty((0, len(mean))), PUBLISHED, "published statistics", kept=moments)
+    lacking = {"features", "model", "text", "floor_sizes", "floors"} - set(kept)
+    if lacking:
+        raise BadReferenceError(f"{path} is no reference: it lacks {', '.join(sorted(lacking))}")
+    floors = dict(zip(kept["floor_sizes"].tolist(), kept["floors"].tolist(), strict=True))
+    moments_kept = Moments(int(kept["count"]), kept["mean"], kept["scatter"]) if "scatter" in kept else None
+    rows = kept["features"].astype(np.float64)
+    return Reference(path.stem, rows, str(kept["model"]), str(kept["text"]), floors, moments_kept)
 
 
 def _shipped(name: str) -> Path:

@@ -21,8 +21,9 @@ from audit.types import seed_for
 from generators import builtin
 from generators.api import Request, Settings
 from generators.builtin import WEIGHTS, shipped
+from generators.downsample import block_mean
 from generators.packing import Packer
-from generators.studio.drawing import halved
+from generators.tasks.upscale import TIMES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -119,7 +120,7 @@ def test_edges_steer_far_better_than_shuffled_ones():
 def test_enlarged_pictures_brought_down_again_are_what_they_were_made_of():
     requests = asked("upscale", "upscale", 8)
     small = [request.source for request in requests]
-    again = [halved(halved(image)) for image in draw("upscale", requests)]
+    again = [block_mean(image, TIMES) for image in draw("upscale", requests)]
     own = np.mean([psnr(a, b) for a, b in zip(again, small, strict=True)])
     shuffled = np.mean([psnr(a, b) for a, b in zip(again, small[1:] + small[:1], strict=True)])
     assert own > 25

@@ -1,24 +1,24 @@
-"""Distribution: whether a set of pictures looks like the reference set, feature for feature.
+"""Distribution: whether a set of pictures looks like held-out studio scenes, in the features of our own network.
 
-The names say whose features: `fid` is kept for the published network alone, everything else names its own.
+The same statistics on published networks are in `published.py`; the names say whose features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit import sets
 from audit.api import ScoreSet, audit
-from audit.features import inception
-from audit.references import Reference, load
+from audit.references import load
 from audit.statistics import prdc
-from audit.statistics.frechet import frechet_interval
+from audit.statistics.cmmd import cmmd_interval
 from audit.statistics.kid import kid_interval
+from audit.statistics.vendi import vendi_interval
 from audit.types import Interval
-from audit.weights import MissingWeightsError, require, sha256_of
+from audit.weights import require, sha256_of
 
 Floats = NDArray[np.float64]
 HELD_OUT = "studio-held-out"
@@ -41,7 +41,7 @@ def fd_studio(reference: str = HELD_OUT) -> ScoreSet:
     Biased upward, the more so the fewer the pictures: compare at equal n only. The note gives the floor, which is what
     fresh scenes of the reference itself score at this n.
     """
-    return _fd(load(reference, model=_studio_model()))
+    return sets.frechet(load(reference, model=_studio_model()))
 
 
 @audit(
@@ -57,7 +57,7 @@ def fd_studio(reference: str = HELD_OUT) -> ScoreSet:
 def kid_studio(reference: str = HELD_OUT) -> ScoreSet:
     """Unbiased kernel distance to held-out rendered scenes; below 0 about half of the time where nothing differs."""
     known = load(reference, model=_studio_model())
-    return _sized(known, lambda rows, prompts: kid_interval(rows, prompts, known.features))
+    return sets.sized(known, lambda rows, prompts: kid_interval(rows, prompts, known.rows()))
 
 
 @audit(
@@ -127,61 +127,69 @@ def coverage_studio(reference: str = HELD_OUT, k: int = prdc.K) -> ScoreSet:
 
 
 @audit(
-    "fid",
+    "cmmd_studio",
     version=1,
     better="lower",
-    unit="Fréchet Inception distance",
-    source="Heusel et al. 2017: the Inception of 2015-12-05 through torch-fidelity; interval: delete-a-group jackknife",
+    unit="1000 x squared MMD",
+    source="Jayasumana et al. 2024 (sigma 10, normalised, U-statistic) on the studio CLIP; interval: block jackknife",
     kind="set",
-    statistic="frechet",
-    on="features.inception",
+    statistic="cmmd",
+    on=STUDIO,
+    headline=False,
 )
-def fid(reference: str = "") -> ScoreSet:
-    """Fréchet Inception distance with the published network and no other; skipped where its weights are not on disk.
+def cmmd_studio(reference: str = HELD_OUT) -> ScoreSet:
+    """Unbiased Gaussian-kernel distance of normalised embeddings to held-out rendered scenes; may fall below 0.
 
-    `reference` is an .npz of that network's features of the real pictures, made by `python -m audit.references
-    --model inception`. Biased in n like every Fréchet distance.
+    The note gives the biased figure that the authors' code would print.
     """
-    model = inception.load().digest
-    if not reference:
-        raise MissingWeightsError(
-            "fid has no reference of its own; build one and give it as the option reference: "
-            "python -m audit.references --model inception --data DIR --out FILE.npz"
-        )
-    return _fd(load(reference, model=model))
+    known = load(reference, model=_studio_model())
+    return sets.sized(known, lambda rows, prompts: cmmd_interval(rows, prompts, known.rows()))
+
+
+@audit(
+    "fd_infinity_studio",
+    version=1,
+    better="lower",
+    unit="Fréchet distance",
+    source="Chong & Forsyth 2020 on the studio CLIP's features, both sides extrapolated; interval: grouped jackknife",
+    kind="set",
+    statistic="fd infinity",
+    on=STUDIO,
+    headline=False,
+)
+def fd_infinity_studio(reference: str = HELD_OUT) -> ScoreSet:
+    """Fréchet distance extrapolated to infinitely many pictures and references: about 0 where nothing differs.
+
+    Needs 8 pictures for each dimension of the features (1024 for ours); with fewer there is no value.
+    """
+    return sets.infinite(load(reference, model=_studio_model()))
+
+
+@audit(
+    "vendi_studio",
+    version=1,
+    better="higher",
+    unit="Vendi score over that of as many held-out scenes",
+    source="Friedman & Dieng 2022 (cosine kernel) on the studio CLIP; null: 200 draws of the reference; jackknife",
+    kind="set",
+    statistic="vendi",
+    on=STUDIO,
+    headline=False,
+)
+def vendi_studio(reference: str = HELD_OUT) -> ScoreSet:
+    """How varied the pictures are, as a share of how varied as many held-out scenes are: 1 is as varied as they.
+
+    The bare score grows with n and has no good value of its own. The note gives it, and the band of the null.
+    """
+    known = load(reference, model=_studio_model())
+    return sets.sized(known, lambda rows, prompts: vendi_interval(rows, prompts, known.rows()))
 
 
 def _near(reference: str, k: int, interval: Callable[[Floats, Sequence[str], prdc.Reference], Interval]) -> ScoreSet:
     """A statistic of who lies within whose reach."""
     known = load(reference, model=_studio_model())
     balls = known.balls(k)
-    return _sized(known, lambda rows, prompts: interval(rows, prompts, balls))
-
-
-def _fd(known: Reference) -> ScoreSet:
-    def score(rows: Floats, prompts: Sequence[str]) -> Interval:
-        found = frechet_interval(rows, prompts, known.moments)
-        if found.value is None:
-            return found
-        size = min(len(rows), len(known.features) // 2)
-        floor = f"floor at n={size}: {known.floor(size):.3g}"
-        return replace(found, note="; ".join(part for part in (found.note, floor) if part))
-
-    return _sized(known, score)
-
-
-def _sized(known: Reference, score: ScoreSet) -> ScoreSet:
-    """Refuse features of another length than the reference's."""
-
-    def sized(rows: Floats, prompts: Sequence[str]) -> Interval:
-        if rows.ndim == 2 and rows.shape[1] != known.features.shape[1]:
-            raise ValueError(
-                f"{rows.shape[1]} features against {known.features.shape[1]} in reference {known.name}: "
-                "the pictures were scored with another feature model; run again with a fresh --out"
-            )
-        return score(rows, prompts)
-
-    return sized
+    return sets.sized(known, lambda rows, prompts: interval(rows, prompts, balls))
 
 
 def _studio_model() -> str:

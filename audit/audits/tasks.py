@@ -1,4 +1,4 @@
-"""Tasks: what an edit left alone, what a control steered, and whether an enlarged picture still is the small one.
+"""Tasks: what an edit left alone, and what a control steered.
 
 Each holds a picture against the pictures its prompt brought, and has nothing to say where a task brought none.
 """
@@ -17,7 +17,6 @@ from generators.api import Pixels
 BLUR, WEAK, STRONG = 1.0, 40, 100  # of Canny's detector: pixels, and grey levels of slope
 BESIDE = 5  # pixels at 128 a side that a landmark may lie beside a bone
 GREY = 24  # grey levels between the channels of a picture of lines, at most
-SAME = 100.0  # decibels that two equal pictures have
 
 
 @audit(
@@ -32,15 +31,14 @@ def leak(margin: int = 0) -> ScoreOne:
     """What inpainting changed where it was to change nothing; pixels within `margin` of the mask are not counted."""
 
     def score(view: View) -> Score:
-        made, source, mask = pixels(view), view.brought("source"), view.brought("mask")
-        if view.settings.task != "inpaint" or source is None or mask is None:
-            return Score.skipped("no inpainting")
-        if made.shape != source.shape or mask.shape != source.shape:
-            return Score.skipped(f"source {size(source)}, mask {size(mask)}, picture {size(made)}: sizes differ")
-        known = ~near(mask.mean(axis=2) > 127.5, margin)
+        edit = edit_of(view)
+        if isinstance(edit, Score):
+            return edit
+        source, wanted = edit
+        known = ~near(wanted, margin)
         if not known.any():
             return Score.skipped("the mask covers everything")
-        change = np.abs(made.astype(np.int16) - source)[known]
+        change = np.abs(pixels(view).astype(np.int16) - source)[known]
         return Score.of(float(change.mean()), greatest=int(change.max()), share_known=round(float(known.mean()), 4))
 
     return score
@@ -94,29 +92,14 @@ def skeleton(beside: int = BESIDE) -> ScoreOne:
     return score
 
 
-@audit(
-    "upscale.consistency",
-    version=1,
-    better="higher",
-    unit="dB",
-    source="LR-PSNR (Lugmayr et al. 2021, NTIRE), the declared downsampler being the mean of blocks",
-    tasks=("upscale",),
-)
-def consistency() -> ScoreOne:
-    """PSNR between the enlarged picture, brought down again, and the small one; blind to what is finer than that."""
-
-    def score(view: View) -> Score:
-        small, made = view.brought("source"), pixels(view)
-        if view.settings.task != "upscale" or small is None:
-            return Score.skipped("no super-resolution")
-        times, rest = divmod(len(made), len(small))
-        if rest or made.shape[1] != times * small.shape[1]:
-            return Score.skipped(f"source {size(small)}, picture {size(made)}: no whole number of times larger")
-        blocks = made.reshape(len(small), times, small.shape[1], times, 3).astype(np.float64)
-        error = float(np.square(blocks.mean(axis=(1, 3)) - small).mean())
-        return Score.of(SAME if error == 0 else min(SAME, 10 * float(np.log10(255**2 / error))), times=times)
-
-    return score
+def edit_of(view: View) -> tuple[Pixels, NDArray[np.bool_]] | Score:
+    """The source and where new pixels were wanted (H, W); or the skipped score that says why there is no edit."""
+    made, source, mask = pixels(view), view.brought("source"), view.brought("mask")
+    if view.settings.task != "inpaint" or source is None or mask is None:
+        return Score.skipped("no inpainting")
+    if made.shape != source.shape or mask.shape != source.shape:
+        return Score.skipped(f"source {size(source)}, mask {size(mask)}, picture {size(made)}: sizes differ")
+    return source, np.asarray(mask.mean(axis=2) > 127.5)
 
 
 def control_of(view: View, *, colours: bool) -> Pixels | Score:

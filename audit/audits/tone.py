@@ -1,4 +1,4 @@
-"""Tone: saturation, clipping and contrast, which strong guidance drives up.
+"""Tone: saturation, clipping, contrast and fine detail, which strong guidance drives up.
 
 Guidance pushes latents past what the decoder learned: colours saturate and detail dies at both ends of the scale
 (Sadat et al. 2024, APG, arXiv 2410.02416). What is right depends on the prompt, so compare settings seed by seed.
@@ -6,7 +6,9 @@ Guidance pushes latents past what the decoder learned: colours saturate and deta
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.fft import dctn
 
 from audit.api import ScoreOne, View, audit
 from audit.types import Score
@@ -17,6 +19,8 @@ _TO_XYZ = torch.tensor(
     dtype=torch.float64,
 )
 _WHITE = _TO_XYZ.sum(dim=1)
+FINE = 0.25
+"""Cycles per pixel above which detail is fine: half of the highest frequency that an axis carries."""
 _LUMA = torch.tensor([0.2126, 0.7152, 0.0722], dtype=torch.float64)
 
 
@@ -69,6 +73,55 @@ def contrast() -> ScoreOne:
     def score(view: View) -> Score:
         luma = torch.einsum("c,chw->hw", _LUMA, view.image.double().cpu() / 255)
         return Score.of(luma.std(correction=0).item(), mean=round(luma.mean().item(), 4))
+
+    return score
+
+
+@audit(
+    "tone.colourfulness",
+    version=1,
+    better="neither",
+    unit="grey levels",
+    source="Hasler & Süsstrunk 2003, Eq. 3: spread and mean of two opponent channels",
+    headline=False,
+)
+def colourfulness() -> ScoreOne:
+    """Spread plus 0.3 times the mean of red-green and yellow-blue: how colourful people call a picture.
+
+    A gain on chroma multiplies it by that gain but for clipping, which CIELAB's chroma (tone.saturation) does not do.
+    """
+
+    def score(view: View) -> Score:
+        red, green, blue = view.image.double().cpu()
+        opponents = torch.stack([red - green, (red + green) / 2 - blue]).flatten(1)
+        spread = opponents.std(dim=1, correction=0).norm().item()
+        return Score.of(spread + 0.3 * opponents.mean(dim=1).norm().item(), spread=round(spread, 3))
+
+    return score
+
+
+@audit(
+    "tone.detail",
+    version=1,
+    better="neither",
+    unit="RMS luma above a quarter cycle per pixel",
+    source="ours: Parseval over a cosine transform (no seam at the borders); luma of Rec. 709 in 0..1",
+    headline=False,
+)
+def detail() -> ScoreOne:
+    """Strength of the finest detail: noise, grain and oversharpened edges raise it, blur lowers it.
+
+    It counts pixels and not degrees: the same picture enlarged has less of it, so compare equal sizes only. `share` in
+    the evidence is its part of the whole variance of luma.
+    """
+
+    def score(view: View) -> Score:
+        luma = torch.einsum("c,chw->hw", _LUMA, view.image.double().cpu() / 255).numpy()
+        power = np.square(dctn(luma, norm="ortho")) / luma.size
+        rows, columns = (np.arange(side) / (2 * side) for side in luma.shape)
+        fine = float(power[np.hypot(rows[:, None], columns[None]) > FINE].sum())
+        variance = float(luma.var())
+        return Score.of(fine**0.5, share=round(fine / variance, 6) if variance > 0 else None)
 
     return score
 

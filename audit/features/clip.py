@@ -103,7 +103,7 @@ class Clip:
 
     def tokens(self, text: str) -> int:
         """Tokens of the whole text, start and end included; more than `context` means that its end is not read."""
-        return self._text(text)[1]
+        return self._texts[text][1] if text in self._texts else self._tokenize([text])[1][0]
 
     def _text(self, text: str) -> tuple[torch.Tensor, int]:
         if text not in self._texts:
@@ -135,6 +135,18 @@ def image_rows(model: Clip, views: Sequence[View]) -> torch.Tensor:
     for view, row in zip(waiting, fresh, strict=True):
         view.shared[name] = row
     return torch.stack([view.shared[name] for view in views]) if views else fresh
+
+
+def chunks(model: Clip, text: str) -> list[str]:
+    """The text in as few pieces as the model can read whole, cut at spaces; a word too long on its own stays whole."""
+    pieces: list[str] = []
+    for word in text.split():
+        longer = f"{pieces[-1]} {word}" if pieces else word
+        if pieces and model.tokens(longer) <= model.context:
+            pieces[-1] = longer
+        else:
+            pieces.append(word)
+    return pieces or [text]
 
 
 def preprocess_of(settings: dict[str, Any], size: int | tuple[int, int], protocol: Protocol) -> Preprocess:

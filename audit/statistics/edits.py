@@ -27,25 +27,66 @@ class Edits:
 
 def edits(expected: str, read: str) -> Edits:
     """A shortest alignment, and of those the one with the fewest additions. O(n·m)."""
+    way = aligned(expected, read)
+    return Edits(
+        swapped=tuple(
+            (expected[i], read[j]) for i, j in way if i is not None and j is not None and expected[i] != read[j]
+        ),
+        lost=tuple(expected[i] for i, j in way if i is not None and j is None),
+        added=tuple(read[j] for i, j in way if i is None and j is not None),
+    )
+
+
+def aligned(expected: str, read: str) -> list[tuple[int | None, int | None]]:
+    """The alignment that `edits` counts: places (expected, read) in order; None where a letter has no counterpart."""
     table = _costs(expected, read)
-    swapped: list[Pair] = []
-    lost: list[str] = []
-    added: list[str] = []
+    way: list[tuple[int | None, int | None]] = []
     i, j = len(expected), len(read)
     while i or j:
         here = table[i][j]
         same = i > 0 and j > 0 and expected[i - 1] == read[j - 1]
         if i and j and here == table[i - 1][j - 1] + (0 if same else EDIT):
-            if not same:
-                swapped.append((expected[i - 1], read[j - 1]))
             i, j = i - 1, j - 1
+            way.append((i, j))
         elif i and here == table[i - 1][j] + EDIT:
-            lost.append(expected[i - 1])
             i -= 1
+            way.append((i, None))
         else:
-            added.append(read[j - 1])
             j -= 1
-    return Edits(tuple(swapped[::-1]), tuple(lost[::-1]), tuple(added[::-1]))
+            way.append((None, j))
+    return way[::-1]
+
+
+def words_read(expected: str, read: str) -> list[bool]:
+    """Whether each expected word was read, letter by letter and in its place in the order.
+
+    A word counts where the alignment of the letters keeps all of it and puts nothing inside it or against it; white
+    space that the reader left out or put in costs nothing, for a reader's word breaks come from its boxes.
+    """
+    letters, breaks = "".join(read.split()), _breaks(read)
+    wanted = "".join(expected.split())
+    place = {i: j for i, j in aligned(wanted, letters) if i is not None and j is not None}
+    right, first = [], 0
+    for word in expected.split():
+        last = first + len(word) - 1
+        start, end = place.get(first), place.get(last)
+        right.append(
+            start is not None
+            and end is not None
+            and letters[start : end + 1] == word
+            and (start in breaks or place.get(first - 1) == start - 1)
+            and (end + 1 in breaks or place.get(last + 1) == end + 1)
+        )
+        first = last + 1
+    return right
+
+
+def _breaks(text: str) -> set[int]:
+    """Where words begin and end, counted in letters without white space."""
+    ends = {0}
+    for word in text.split():
+        ends.add(max(ends) + len(word))
+    return ends
 
 
 def _costs(one: str, two: str) -> list[list[int]]:

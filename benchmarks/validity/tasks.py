@@ -32,10 +32,11 @@ from audit.types import seed_for
 from benchmarks.measure import told, write
 from generators import builtin
 from generators.api import Generator, Pixels, Request, Settings
+from generators.downsample import block_mean
 from generators.packing import Packer
 from generators.studio.controls import bones, lines_picture, pose_map
-from generators.studio.drawing import halved
 from generators.studio.task_suites import PLATE, Held, read, subject_mask
+from generators.tasks.upscale import TIMES
 
 STEPS, GUIDANCE = 25, 3.0
 
@@ -135,9 +136,9 @@ def super_resolution(scenes: Sequence[Held]) -> dict[str, Any]:
     """`bicubic` is the interpolated small picture, which is blurred but invents nothing."""
     from audit.features.ocr import rapidocr
 
-    small = [halved(halved(scene.image)) for scene in scenes]
+    small = [block_mean(scene.image, TIMES) for scene in scenes]
     made = draw(builtin.load("upscale"), [ask(s, "upscale", i, source=small[i]) for i, s in enumerate(scenes)])
-    again = [halved(halved(image)) for image in made]
+    again = [block_mean(image, TIMES) for image in made]
     bicubic = [cv2.resize(image, (128, 128), interpolation=cv2.INTER_CUBIC) for image in small]
     plates = [i for i, s in enumerate(scenes) if s.record["drawn"].get("carrier") == PLATE]
 

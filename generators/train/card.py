@@ -23,7 +23,8 @@ from PIL import Image
 
 from generators import builtin
 from generators.api import Pixels, Request, Settings
-from generators.studio.drawing import halved
+from generators.downsample import block_mean
+from generators.tasks.upscale import TIMES
 from generators.train.control import control_picture
 from generators.train.data import Scenes, read_controls, read_scenes
 
@@ -107,7 +108,7 @@ def upscale_sheets(model: Path, data: Path) -> tuple[Sheet, list[str]]:
     signs = [i for i, family in enumerate(scenes.families) if family == "signs"][:COLUMNS]
     rows = [*signs, *[i for i in chosen_rows(scenes) if scenes.families[i] != "signs"]][: COLUMNS * ROWS // 3]
     captions, truth = [scenes.captions[i][0] for i in rows], [scenes.images[i] for i in rows]
-    small = [halved(halved(each)) for each in truth]
+    small = [block_mean(each, TIMES) for each in truth]
     settings = replace(SETTINGS, task="upscale")
     requests = [replace(each, settings=settings, source=s) for each, s in zip(asked(captions), small, strict=True)]
     return {"samples": interleaved(small, drawn(model, requests), truth)}, captions

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.studio.drawing import halved
+from generators.downsample import block_mean
+from generators.tasks.upscale import TIMES
 from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
 from generators.train.data import read_scenes
@@ -42,7 +43,7 @@ UNET: dict[str, Any] = {**DEEP, "in_channels": 7, "block_out_channels": (32, 64,
 
 def shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(n, H, W, 3) to a quarter of each side by the mean of blocks, halved twice: the declared downsampler."""
-    return np.stack([halved(halved(image)) for image in images])
+    return np.stack([block_mean(image, TIMES) for image in images])
 
 
 def train(

@@ -11,12 +11,37 @@ _STUDIO_FEATURES = (
     "this is not an FID and compares with no published FID. It does not see what those features do not carry: "
     "spelling, the number of fingers, fine texture."
 )
+_FINDER = (
+    "Objects are found by our own network, which knows six solids in eleven colours on rendered tables and nothing "
+    "else: it does not see things that a prompt names beyond these, and it can see solids in a picture of anything. "
+)
 _READING = (
     "The text is read by a machine. A misreading counts against the picture; a reader that guesses words may forgive "
     "letters that are malformed. Other scripts, handwriting and very small letters are read badly."
 )
 _INVENTED = "Detail that super-resolution adds is invented and is no evidence, however sharp it looks."
+_PERCEIVED = (
+    "It says what an onlooker is likely to perceive in rendered colours and cues, and nothing of anybody's identity; "
+    "one picture is no verdict."
+)
+_SHARES = (
+    " Even shares are one possible balance among others: name another reference where it fits. The reader's errors are "
+    "in it (see its card), and with few pictures a prompt it says less than the true distance: compare at equal n."
+)
 LIMITS = {
+    "count.exact": _FINDER + "Objects of one colour that hide each other can be taken for one. Objects that were not "
+    "asked for cost nothing unless they are of a kind that was.",
+    "count.error": _FINDER + "Objects of another colour or shape count as missing, not as wrong.",
+    "count.relation": _FINDER + "Left and right, in front and behind are those of the camera. An object that was not "
+    "found, or was taken for another kind, makes the relation fail.",
+    "physics.shadow": _FINDER + "It needs three shadows in sight and takes the camera to be the studio's. One light is "
+    "assumed; two true lights look like a contradiction. All shadows turned alike contradict nothing here.",
+    "physics.shadow_wrong": _FINDER + "It needs three shadows in sight and takes the camera to be the studio's. All "
+    "shadows turned alike contradict nothing here, and a shadow turned behind its object can pass.",
+    "physics.mirror": _FINDER + "It takes the mirror to be plane and upright and the camera to be the studio's, and "
+    "judges only reflections that should be in sight.",
+    "physics.mirror_wrong": _FINDER + "It takes the mirror to be plane and upright and the camera to be the studio's. "
+    "It looks at place, presence and colour: a reflection of another shape or turn can pass.",
     "fd_studio": _STUDIO_FEATURES
     + " It compares means and covariances only, is biased upwards when there are few pictures (compare only equal n), "
     "and says nothing about any single picture or whether it shows what was asked.",
@@ -36,6 +61,26 @@ LIMITS = {
     "clip_score": "It asks whether picture and prompt are about the same things. It is weak at counting, at left and "
     "right, at which colour belongs to which object, and at spelling. It keeps rising with guidance after people stop "
     "preferring the pictures. Values of different models (checkpoints) do not compare.",
+    "cmmd_studio": _STUDIO_FEATURES
+    + " It is unbiased in the number of pictures, so it can fall below zero when two sets are alike.",
+    "fd_infinity_studio": _STUDIO_FEATURES
+    + " It compares means and covariances only. The extrapolation takes away the bias of few pictures, not their scatter, "
+    "and needs eight pictures for each dimension.",
+    "vendi_studio": _STUDIO_FEATURES
+    + " Varied is not good: noise is varied, and so are wrong pictures. Several pictures of one prompt are alike, as they "
+    "should be, and lower it: compare only runs with the same prompts and seeds.",
+    "fid_clean": "As fid, with another way of resizing: compare with other clean FIDs only.",
+    "fid_infinity": "As fid. The extrapolation takes away the bias of few pictures, not their scatter, and needs 16,384.",
+    "fd_clip": "CLIP's features follow what a caption would name: objects and styles, hardly fine texture, hands or "
+    "letters. It is biased upwards when there are few pictures: compare only equal n.",
+    "fd_dino": "DINOv2's features were learnt from photographs: drawings and renderings look far away however good they "
+    "are. It is biased upwards when there are few pictures: compare only equal n.",
+    "cmmd": "CLIP's features follow what a caption would name. It is unbiased in the number of pictures, so it can fall "
+    "below zero, and lies below published values, which are biased upwards; the note has those.",
+    "align.swap": "It asks only whether the model can tell the prompt from the same words exchanged. Most image-text "
+    "models nearly cannot; look at the card before believing a difference. Only words on its lists are exchanged.",
+    "clip_retrieval": "It depends on how alike the prompts of the suite are, and asks only for the nearest of them: a "
+    "picture that is merely less wrong than for other prompts counts as right. Compare only runs of one suite.",
     "text.cer": _READING + " It can exceed 1 when much more is read than was asked for.",
     "text.ned": _READING,
     "text.exact": _READING + " One wrong letter and twenty wrong letters count the same.",
@@ -43,8 +88,8 @@ LIMITS = {
     "text.words": _READING + " One wrong letter costs a whole word, and words that were not asked for cost nothing.",
     "text.disagreement": "Two readers can make the same mistake, and one of them can be plainly wrong: it shows which "
     "pictures are hard to read, not which are misspelt.",
-    "smear.text": _READING + " It says what the autoencoder loses of signs like those of the suite, in capitals of four "
-    "fonts; a slip of the reader in either picture looks like a loss or hides one.",
+    "smear.text": _READING + " It says what the autoencoder loses of signs like those of the suite, in capitals of "
+    "four fonts; a slip of the reader in either picture looks like a loss or hides one.",
     "smear.hand": "It asks whether the same landmarks are found in the same places, among pictures in whose source a "
     "hand was found. The landmarks are a template of 21: fingers that melt together may keep theirs.",
     "smear.face": "It asks whether the same landmarks are found in the same places, among pictures in whose source a "
@@ -67,10 +112,27 @@ LIMITS = {
     "have invented the same. It needs several samples of a prompt, and looks at brightness alone.",
     "tone.saturation": "Colourful is not wrong: a neon sign should be saturated and a fog should not. It shows drift "
     "between settings and gives no verdict on a picture.",
+    "tone.colourfulness": "Colourful is not wrong, as for saturation. It spreads over the whole picture: one strong "
+    "colour on grey counts less than many pale ones.",
+    "tone.detail": "Grain, noise, sharp edges and fine texture all raise it, and it cannot tell them apart. It counts "
+    "pixels: compare pictures of one size only.",
     "tone.clipped": "A white wall or a night sky clips rightly. It shows drift between settings and gives no verdict "
     "on a picture.",
     "tone.contrast": "Fog has low contrast and a silhouette high contrast, both rightly. It shows drift between "
     "settings and gives no verdict on a picture.",
+    "bias.found": "A face can be found where none is, and a face that is turned, small or in the dark can be missed. "
+    "Where tones differ in how often they are found, all other figures of bias speak of the found ones only.",
+    "bias.tone": _PERCEIVED + " The light is guessed from the picture: steps 1 to 3 differ less than two lights do, "
+    "and makeup or face paint counts as skin.",
+    "bias.presentation": _PERCEIVED + " Our reader knows the studio's cues, lips and beard most of all; for other "
+    "pictures name a published image-text model, which brings stereotypes of its own.",
+    "bias.age": _PERCEIVED + " Neighbouring groups are often confused.",
+    "bias.tone_index": _PERCEIVED + _SHARES,
+    "bias.presentation_index": _PERCEIVED + _SHARES,
+    "bias.amplification": _PERCEIVED + " It compares with the table of what was shown in training, as drawn there. "
+    "Prompts that say less or more than captions did shift shares without any amplification.",
+    "bias.tone_amplification": _PERCEIVED + " It counts steps above a tenth of the training scenes of an occupation; "
+    "the reader's confusions of neighbouring steps blur it towards 0.",
 }
 
 

@@ -6,20 +6,21 @@ import torch
 from PIL import Image, ImageFilter
 
 from audit.audits.distribution import (
+    cmmd_studio,
     coverage_studio,
     density_studio,
+    fd_infinity_studio,
     fd_studio,
-    fid,
     kid_studio,
     precision_studio,
     recall_studio,
+    vendi_studio,
 )
-from audit.audits.features import inception_pool
 from audit.audits.features import studio as features_audit
 from audit.features import models
 from audit.references import build, load, save
 from audit.statistics import prdc
-from audit.weights import MissingWeightsError, require, sha256_of
+from audit.weights import require, sha256_of
 from tests.audits.toys import view
 
 
@@ -63,7 +64,7 @@ def noisy(picture, spread):
 def test_more_blur_or_noise_is_farther_away(reference, harm, doses):
     fresh = [scene(1000 + i) for i in range(80)]
     rows = [features([harm(p, dose) for p in fresh]) for dose in doses]
-    for each in (fd_studio, kid_studio):
+    for each in (fd_studio, kid_studio, cmmd_studio):
         scorer = each.set_scorer(reference=reference)
         found = [scorer(part, names(80)) for part in rows]
         assert all(a.value < b.value for a, b in itertools.pairwise(found)), [f.value for f in found]
@@ -96,8 +97,10 @@ def test_clean_pictures_score_at_the_floor_and_the_note_names_it(reference):
     found = fd_studio.set_scorer(reference=reference)(features([scene(2000 + i) for i in range(100)]), names(100))
     assert found.note.startswith("floor at n=100: ")
     assert found.value == pytest.approx(float(found.note.split(": ")[1]), rel=0.4)
-    kid = kid_studio.set_scorer(reference=reference)(features([scene(3000 + i) for i in range(100)]), names(100))
-    assert kid.low < 0 < kid.high
+    fresh = features([scene(3000 + i) for i in range(100)])
+    for each in (kid_studio, cmmd_studio):
+        distance = each.set_scorer(reference=reference)(fresh, names(100))
+        assert distance.low < 0 < distance.high
 
 
 @pytest.mark.parametrize("audit", [recall_studio, coverage_studio])
@@ -108,6 +111,24 @@ def test_a_generator_that_repeats_itself_loses_recall_and_coverage(reference, au
     )
     scorer = audit.set_scorer(reference=reference)
     assert scorer(repeated, names(60)).value < 0.3 * scorer(varied, names(60)).value
+
+
+def test_a_generator_that_repeats_itself_loses_variety_against_as_many_real_pictures(reference):
+    scorer = vendi_studio.set_scorer(reference=reference)
+    doses = [scorer(features([scene(4000 + i % kinds) for i in range(60)]), names(60)) for kinds in (60, 12, 3)]
+    assert doses[0].low < 1 < doses[0].high
+    assert all(a.value > b.value for a, b in itertools.pairwise(doses)), [d.value for d in doses]
+    assert doses[2].high < 1
+    assert "60 reference pictures" in doses[0].note
+
+
+def test_infinitely_many_clean_pictures_would_be_no_distance_away(reference):
+    scorer = fd_infinity_studio.set_scorer(reference=reference)
+    found = scorer(features([scene(6000 + i) for i in range(160)]), names(160))
+    assert found.low < 0 < found.high
+    assert scorer(features([noisy(scene(6000 + i), 60) for i in range(160)]), names(160)).low > found.high
+    few = scorer(features([scene(i) for i in range(20)]), names(20))
+    assert (few.value, few.note) == (None, "20 pictures; FD∞ of 16 dimensions needs 128")
 
 
 def test_too_few_pictures_are_flagged(reference):
@@ -124,22 +145,3 @@ def test_features_name_their_model(studio):
     [score] = features_audit()([view(scene(0))])
     assert score.evidence["model"] == studio.digest[:16]
     assert len(score.vector) == 16
-
-
-def test_fid_never_takes_other_weights(monkeypatch):
-    def missing(name):
-        raise MissingWeightsError(f"weights {name!r} are missing")
-
-    monkeypatch.setattr("audit.features.inception.require", missing)
-    with pytest.raises(MissingWeightsError, match="fid-inception"):
-        fid.set_scorer()
-    with pytest.raises(MissingWeightsError, match="fid-inception"):
-        inception_pool.scorer()
-
-
-def test_a_wrong_inception_file_is_refused(monkeypatch, tmp_path):
-    path = tmp_path / "weights-inception-2015-12-05-6726825d.pth"
-    path.write_bytes(b"not it")
-    monkeypatch.setattr("audit.features.inception.require", lambda name: path)
-    with pytest.raises(MissingWeightsError, match="is not the Inception of FID"):
-        inception_pool.scorer()

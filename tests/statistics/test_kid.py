@@ -22,7 +22,7 @@ def test_equals_the_definition_whatever_the_tiles(monkeypatch):
     x, y = rng.normal(size=(23, 5)), rng.normal(size=(17, 5)) + 0.4
     want = naive(x, y)
     assert kid(x, y) == pytest.approx(want, rel=1e-10)
-    monkeypatch.setattr("audit.statistics.kid.TILE", 4)
+    monkeypatch.setattr("audit.statistics.mmd.TILE", 4)
     assert kid(x, y) == pytest.approx(want, rel=1e-10)
     assert kid_interval(x, names(23), y).value == pytest.approx(want, rel=1e-10)
 
@@ -38,12 +38,12 @@ def test_agrees_with_torchmetrics_on_the_whole_sample():
 
 
 def test_replicates_equal_the_plain_recomputation():
-    from audit.statistics.kid import _Sums
+    from audit.statistics.mmd import Cubic, Sums
 
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(30, 4)), rng.normal(size=(40, 4)) + 0.2
     g, h = np.arange(30) % 6, np.arange(40) % 8
-    sums = _Sums(x, y, g, h)
+    sums = Sums(x, y, g, h, Cubic())
     assert sums.value(without=2) == pytest.approx(kid(x[g != 2], y), rel=1e-9)
     assert sums.value(without_reference=5) == pytest.approx(kid(x, y[h != 5]), rel=1e-9)
 
