@@ -5,9 +5,9 @@ Options: dtype (float32, float16, bfloat16), variant (of the weight files, such 
 safety (keep, off), batch, packed (true: see `generators/adapters/packed.py`).
 
 A text-to-image pipeline does image to image and inpainting too where its family has pipelines for them; ControlNet,
-upscaling and inpainting pipelines do their own task. A safety checker that a pipeline brings is kept unless safety=off;
-a picture it flags is skipped with that reason, never scored as a black one. Every picture's noise comes from its own
-CPU generator, so neither batch nor device chooses it.
+upscaling and inpainting pipelines do their own task. At strength 0 image to image is the autoencoder's round trip. A
+safety checker that a pipeline brings is kept unless safety=off; a picture it flags is skipped with that reason, never
+scored as a black one. Every picture's noise comes from its own CPU generator, so neither batch nor device chooses it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from generators.adapters.pipelines import (
     samplers_of,
     weights_digest,
 )
-from generators.adapters.tasks import missing, pictures_for, shape_of, siblings
+from generators.adapters.tasks import is_round_trip, missing, pictures_for, round_trip, shape_of, siblings
 from generators.api import GeneratorError, Pixels, Refusal, Request, Settings, Task
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -196,6 +196,9 @@ class DiffusersGenerator:
         """The pipeline's output: `images` is float (B, height, width, 3) in 0..1, NaN where arithmetic overflowed."""
         settings = requests[0].settings
         pipeline, accepted = self.pipelines[settings.task], self.accepted[settings.task]
+        if is_round_trip(settings):
+            with torch.inference_mode():
+                return round_trip(pipeline, requests)
         pipeline.scheduler = fresh_scheduler(self.scheduler, settings.sampler)
         arguments: dict[str, Any] = {
             argument: value

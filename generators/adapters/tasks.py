@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
@@ -71,6 +72,30 @@ def pictures_for(requests: Sequence[Request], accepted: frozenset[str]) -> Mappi
     if settings.task in ("img2img", "inpaint") and "height" in accepted:
         arguments["height"], arguments["width"] = shape_of(requests[0])  # else some take their training size
     return {**arguments, **_strengths(settings)}
+
+
+def is_round_trip(settings: Settings) -> bool:
+    """Whether nothing is made anew: the source is encoded and decoded, and no step is walked."""
+    return settings.task == "img2img" and settings.strength == 0
+
+
+def round_trip(pipeline: Any, requests: Sequence[Request]) -> Any:
+    """The sources, encoded and decoded: `images` is float (B, height, width, 3) in 0..1.
+
+    Diffusers' own pipelines refuse strength 0, or fail at it.
+
+    Raises:
+        ValueError: an autoencoder that works on other things than single pictures.
+    """
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+    coder = getattr(pipeline, "vae", None)
+    if not isinstance(coder, AutoencoderKL | AutoencoderTiny):
+        raise ValueError(f"strength 0 is a round trip of AutoencoderKL or -Tiny; here is {type(coder).__name__}")
+    pixels = pipeline.image_processor.preprocess(_images([request.source for request in requests]))
+    packed = coder.encode(pixels.to(coder.device, coder.dtype))
+    latents = packed.latents if isinstance(coder, AutoencoderTiny) else packed.latent_dist.mode()
+    return SimpleNamespace(images=pipeline.image_processor.postprocess(coder.decode(latents).sample, output_type="np"))
 
 
 def _strengths(settings: Settings) -> dict[str, float]:

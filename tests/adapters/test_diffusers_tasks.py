@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from generators.adapters.diffusers import DiffusersGenerator
 from generators.adapters.tasks import own_task
@@ -73,6 +74,30 @@ def test_a_text_to_image_pipeline_does_the_tasks_of_its_family_on_shared_weights
 def test_strength_says_how_far_the_source_is_left(plain):
     [little, much] = draw(plain["sd15"], ask("img2img", strength=0.25), ask("img2img", strength=1.0))
     assert apart(little, much) > 1
+
+
+@pytest.mark.parametrize("kind", tiny.BUILDERS)
+def test_strength_nothing_is_the_autoencoders_round_trip(plain, kind):
+    generator = plain[kind]
+    kept, again, other = draw(
+        generator,
+        ask("img2img", strength=0.0),
+        ask("img2img", seed=2, strength=0.0),
+        replace(ask("img2img", strength=0.0), source=picture(9)),
+    )
+    coder = generator.pipeline.vae
+    with torch.inference_mode():
+        pixels = torch.from_numpy(picture()).permute(2, 0, 1)[None] / 127.5 - 1
+        decoded = coder.decode(coder.encode(pixels).latent_dist.mode()).sample[0].permute(1, 2, 0).numpy()
+    assert np.abs(kept - np.clip(decoded * 127.5 + 127.5, 0, 255)).max() <= 1
+    assert np.array_equal(kept, again)
+    assert apart(kept, other) > 0.1
+
+
+def test_a_round_trip_needs_an_autoencoder_of_pictures(plain, monkeypatch):
+    monkeypatch.setattr(plain["sd15"].pipelines["img2img"], "vae", None)
+    [refused] = draw(plain["sd15"], ask("img2img", strength=0.0))
+    assert "strength 0 is a round trip of AutoencoderKL or -Tiny; here is NoneType" in refused.reason
 
 
 def test_the_source_and_the_mask_matter(plain):

@@ -3,9 +3,10 @@ import pytest
 
 from audit.api import View
 from audit.audits import text
-from audit.audits.text import cer, exact, extra, ned, normalised
+from audit.audits.text import cer, disagreement, exact, extra, ned, normalised, words
 from audit.features.ocr import Line, Reading, in_order, rapidocr
 from audit.types import Prompt
+from audit.weights import MissingWeightsError
 from tests.audits.toys import noise, plain, view, written
 
 WORDS = ["OPEN", "CAFE", "TAXI", "7421", "HOTEL", "SALE"]
@@ -73,7 +74,7 @@ def test_a_picture_without_letters_is_wholly_wrong_and_not_absent(pixels):
 
 def test_prompts_that_expect_no_text_are_skipped():
     nothing = view(written("OPEN"))
-    for each in (cer, ned, exact, extra):
+    for each in (cer, ned, exact, extra, words):
         [score] = each()([nothing])
         assert (score.status, score.reason) == ("skipped", "the prompt expects no text")
     none_wanted = asked(written("OPEN", size=20), "")
@@ -102,13 +103,13 @@ def test_known_readings_have_known_scores(says, wanted, said, cer_, ned_, exact_
     assert extra()([shown])[0].value == extra_
 
 
-def test_all_four_audits_share_one_reading(monkeypatch):
+def test_all_audits_share_one_reading(monkeypatch):
     calls = []
     inner = rapidocr()
     monkeypatch.setattr(text, "rapidocr", lambda: lambda pixels: calls.append(1) or inner(pixels))
     monkeypatch.setattr(text, "easyocr", lambda: None)
     shown = asked(written("OPEN", size=20), "OPEN")
-    for each in (cer, ned, exact, extra):
+    for each in (cer, ned, exact, extra, words):
         each()([shown])
     assert len(calls) == 1
 
@@ -157,3 +158,48 @@ def test_blur_raises_the_error_rate_dose_by_dose():
     assert doses[0] == 0
     assert doses[0] <= doses[1] <= doses[2]
     assert doses[2] > 0.6
+
+
+def test_more_wrong_letters_raise_the_error_rate_and_lower_the_share_of_words(says):
+    doses = []
+    for said in ("FRESH BREAD", "FRESH BREAK", "FRESH BROOK", "FLASH BROOK"):
+        says(said)
+        shown = asked(plain(), "FRESH BREAD")
+        doses.append((cer()([shown])[0].value, words()([shown])[0].value))
+    assert [error for error, _ in doses] == pytest.approx([0, 0.1, 0.3, 0.5])
+    assert [share for _, share in doses] == [1, 0.5, 0.5, 0]
+
+
+def test_drawn_letters_that_are_wrong_raise_the_error_rate_one_by_one():
+    doses = [
+        cer()([asked(written(drawn, size=16), "HOTEL")])[0].value for drawn in ("HOTEL", "HOTEX", "HUTEX", "HUTKX")
+    ]
+    assert doses == pytest.approx([0, 0.2, 0.4, 0.6])
+
+
+def test_words_that_were_not_read_are_named(says):
+    says("OPEN", "DAILV")
+    [score] = words()([asked(plain(), "Open daily")])
+    assert score.value == 0.5
+    assert score.evidence["missed"] == ["daily"]
+
+
+@pytest.mark.parametrize(("said", "differ"), [("Open", 0.0), ("OPEN!", 1.0), ("", 1.0)])
+def test_two_engines_disagree_where_they_read_other_letters(says, monkeypatch, said, differ):
+    says("OPEN")
+    line = Line(said, 0.9, ((0.0, 0.0), (9.0, 0.0), (9.0, 4.0), (0.0, 4.0)))
+    monkeypatch.setattr(text, "require", lambda name: None)
+    monkeypatch.setattr(text, "easyocr", lambda: lambda pixels: Reading("easyocr", (line,), ()))
+    [score] = disagreement()([asked(plain(), "OPEN")])
+    assert score.value == differ
+    assert (score.evidence["rapidocr"], score.evidence["easyocr"]) == ("OPEN", said)
+    assert disagreement()([view(plain())])[0].status == "skipped"
+
+
+def test_without_the_second_engines_weights_there_is_no_disagreement(monkeypatch):
+    def missing(name):
+        raise MissingWeightsError(f"{name} is not here")
+
+    monkeypatch.setattr(text, "require", missing)
+    with pytest.raises(MissingWeightsError, match="easyocr-craft is not here"):
+        disagreement()

@@ -15,7 +15,13 @@ from generators.studio.palette import COLOURS, TONE_WORDS
 NUMBERS = {"no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 FOLDER = suites.BUILTIN
 FAMILIES = ("hands", "text", "portraits", "tabletop", "textures")
-TASKS = {"edit": {"source", "mask"}, "edges": {"control"}, "skeletons": {"control"}, "upscale": {"source"}}
+TASKS = {
+    "edit": {"source", "mask"},
+    "edges": {"control"},
+    "skeletons": {"control"},
+    "smear": {"source"},
+    "upscale": {"source"},
+}
 WRITTEN = ("quick", *FAMILIES)
 BUILTIN = [(name, prompt) for name in WRITTEN for prompt in load(name).prompts]
 
