@@ -95,6 +95,17 @@ LIMITS = {
     "smear.face": "It asks whether the same landmarks are found in the same places, among pictures in whose source a "
     "face was found. The mesh keeps to anything like a face; whether it is still the same person it does not say.",
     "edit.leak": "It sees that pixels outside the mask changed, not whether the new ones fit: a seam costs nothing.",
+    "edit.leaked": "A floor stands between the smear of an autoencoder and a leak, and it was set on ours: one that "
+    "smears more goes beyond it without a leak. A plain wall may move unseen, and a tint of its own colour is none. "
+    "What lies within 4 pixels of the mask is not looked at.",
+    "edit.seam": "It sees a step along the mask's border, not one that a blur hides, and not whether the new content "
+    "makes sense there. A new object that rightly ends at the border counts as a seam.",
+    "edit.structure": "It compares greys at the same place: an object moved as a whole counts as lost, and a wrong "
+    "object of the same outline as kept. How much should be kept depends on the edit.",
+    "control.edges_kept": "It divides by what the true scene scores, so a picture can exceed 1; prompts whose true "
+    "scene is not known are skipped. What limits control.edges limits it too.",
+    "control.skeleton_kept": "It divides by what the true scene scores, so a picture can exceed 1; prompts whose true "
+    "scene is not known are skipped. What limits control.skeleton limits it too.",
     "control.edges": "Edges are found by contrast: shadows and patterns count as edges that were not asked for, and a "
     "faint outline that is there may be missed. Even the true scene does not score 1. Compare with shuffled controls.",
     "control.skeleton": "It asks only where a hand lies, among pictures in which one was found; a sixth finger or a "
@@ -110,6 +121,12 @@ LIMITS = {
     "large picture has detail as well, and noise counts as detail.",
     "upscale.disagreement": _INVENTED + " Samples that disagree show where it was invented; samples that agree may all "
     "have invented the same. It needs several samples of a prompt, and looks at brightness alone.",
+    "memorization.similarity": "It compares pictures at 32 pixels a side: letters and faces finer than that do not "
+    "count. It knows crops down to 80 % of a side, mirroring and recolouring, but no hue turned round, no collage and "
+    "no style that was copied without the picture. It speaks only of the reference's training pictures.",
+    "memorization.copied": "A generator that copies nothing scores the false-alarm rate, not 0, and more where its "
+    "prompts ask for training captions: such pictures rightly come nearer. Its threshold holds for pictures like the "
+    "reference's fresh ones alone. What limits memorization.similarity limits it too.",
     "tone.saturation": "Colourful is not wrong: a neon sign should be saturated and a fog should not. It shows drift "
     "between settings and gives no verdict on a picture.",
     "tone.colourfulness": "Colourful is not wrong, as for saturation. It spreads over the whole picture: one strong "

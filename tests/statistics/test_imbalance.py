@@ -64,9 +64,7 @@ def test_what_cannot_be_said_is_not_said():
 def test_a_model_that_draws_as_it_was_taught_amplifies_nothing():
     rng = np.random.default_rng(2)
     taught = rng.dirichlet(np.ones(10), 12)
-    values = [
-        amplification(np.array([rng.multinomial(8, each) for each in taught]), taught).mean() for _ in range(800)
-    ]
+    values = [amplification(np.array([rng.multinomial(8, each) for each in taught]), taught).mean() for _ in range(800)]
     assert abs(np.mean(values)) <= 3 * np.std(values) / np.sqrt(len(values))
 
 
