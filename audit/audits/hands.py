@@ -39,10 +39,10 @@ def wrong() -> ScoreOne:
             return found
         expected = int(view.prompt.expect.get("digits", NORMAL))
         evidence = _evidence(found) | {"expected_digits": expected}
-        sure = [each.count != expected for each in found if each.sure >= count.sure]
-        if any(sure):
+        right = [count.has(each, expected) for each in found]
+        if False in right:
             return Score.of(1.0, **evidence)
-        if len(sure) < len(found):
+        if None in right:
             return Score.skipped(f"not sure how many digits: {found[0].count} at {found[0].sure:.2f}", **evidence)
         return Score.of(0.0, **evidence)
 
@@ -58,7 +58,7 @@ def digits() -> ScoreOne:
         found = _found(view, count)
         if isinstance(found, Score):
             return found
-        if found[0].sure < count.sure:
+        if found[0].sure < count.high:
             return Score.skipped(f"not sure how many digits: {found[0].count} at {found[0].sure:.2f}")
         return Score.of(found[0].count, **_evidence(found[:1]))
 

@@ -1,8 +1,8 @@
 """Digits of a hand, counted by their parts: where each finger begins, runs and ends, never by a five-finger template.
 
-A network draws four maps over an upright crop of the hand (raised fingertips, folded fingertips, finger bases, the lines
-between bases and tips) and reads the number of digits from these maps alone, so that what a hand usually looks like
-cannot answer for what this one shows. It is trained on rendered hands of 3 to 7 digits (`audit/train/digits.py`).
+A network draws four maps over an upright crop of the hand (raised fingertips, folded fingertips, finger bases, the
+lines between bases and tips) and reads the number of digits from these maps alone, so that what a hand usually looks
+like cannot answer for what this one shows. It is trained on rendered hands of 3 to 7 digits, `audit/train/digits.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class DigitNet(nn.Module):
         )
         self.leave = nn.Conv2d(channels[0], 4 * len(MAPS), 1)
         widths = (len(MAPS), *reader)
-        self.read = nn.ModuleList([Halving(a, b) for a, b in zip(widths, widths[1:], strict=False)])
+        self.read = nn.ModuleList([Halving(a, b) for a, b in pairwise(widths)])
         self.tell = nn.Sequential(nn.Linear(reader[-1] * 16 + len(MAPS), 96), nn.SiLU(), nn.Linear(96, len(COUNTS)))
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,11 +138,20 @@ class Digits:
 
 
 class DigitCounter:
-    """The trained network with what it takes to use it. sure: least probability with which an answer is given."""
+    """The trained network with what it takes to use it.
 
-    def __init__(self, network: DigitNet, sure: float) -> None:
+    low, high: a hand has another number of digits than expected where that number's probability is at most `low`, and
+    has it where it is at least `high`; in between the counter abstains.
+    """
+
+    def __init__(self, network: DigitNet, low: float, high: float) -> None:
         self.network = network.eval()
-        self.sure = sure
+        self.low, self.high = low, high
+
+    def has(self, seen: Digits, expected: int) -> bool | None:
+        """Whether a hand has the expected number of digits; None where the counter abstains."""
+        share = seen.posterior.get(expected, 0.0)
+        return True if share >= self.high else False if share <= self.low else None
 
     @classmethod
     def load(cls, folder: Path) -> DigitCounter:
@@ -151,7 +161,7 @@ class DigitCounter:
         config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         network = DigitNet(tuple(config["channels"]), tuple(config["reader"]))
         network.load_state_dict({name: each.float() for name, each in load_file(folder / WEIGHTS).items()})
-        return cls(network, float(config["sure"]))
+        return cls(network, float(config["low"]), float(config["high"]))
 
     def __call__(self, picture: Pixels) -> Digits | None:
         """The digits of the hand in a picture (H, W, 3); None where no hand is found."""
@@ -180,7 +190,7 @@ def counter() -> DigitCounter:
 
 
 def placement(wrist: NDArray[np.floating], knuckle: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The affine (2, 3) that brings picture pixels to an upright crop: the wrist below, the middle finger's base above."""
+    """The affine (2, 3) from picture pixels to an upright crop: the wrist below, the middle finger's base above."""
     along = np.asarray(knuckle, np.float64) - wrist
     palm = max(float(np.hypot(*along)), 1e-6)
     middle = wrist + RISE * along

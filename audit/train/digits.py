@@ -3,8 +3,9 @@
     python -m audit.train.digits --data DIR --out DIR/digits --minutes 40 [--real FOLDER --photos FOLDER]
 
 Real photographs help where there are some: hands that all have five digits (`--real`, with labels.csv: file, session)
-are labelled by MediaPipe's landmarks, sessions named by `--held-out` excepted; photographs of anything (`--photos`) serve
-as backgrounds. An interrupted training goes on where it stopped; the folder it leaves is what `DigitCounter.load` reads.
+are labelled by MediaPipe's landmarks, sessions named by `--held-out` excepted; photographs of anything (`--photos`)
+serve as backgrounds. An interrupted training goes on where it stopped; the folder it leaves is what
+`DigitCounter.load` reads.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def background(picture: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def disturbed(crop: Pixels, rng: np.random.Generator) -> Pixels:
-    """Another light, camera or drawing style: gains, gamma, hue, blur, noise, low resolution, JPEG, cartoon, occlusion."""
+    """Another light, camera or drawing style: gains, gamma, hue, blur, noise, low resolution, JPEG, cartoon."""
     picture = crop.astype(np.float32) / 255
     if rng.random() < 0.15:
         picture = cartoon(crop, rng).astype(np.float32) / 255
@@ -251,7 +252,7 @@ def keep(network: DigitNet, optimiser: torch.optim.Optimizer, path: Path, spent:
     path.with_suffix(".new").rename(path)
 
 
-def export(network: DigitNet, folder: Path, *, samples: int, sure: float = 0.8) -> None:
+def export(network: DigitNet, folder: Path, *, samples: int, low: float = 0.15, high: float = 0.8) -> None:
     """The folder that ships: half-precision weights and their configuration."""
     from safetensors.torch import save_file
 
@@ -259,7 +260,7 @@ def export(network: DigitNet, folder: Path, *, samples: int, sure: float = 0.8) 
     save_file({name: each.half().contiguous() for name, each in network.state_dict().items()}, folder / WEIGHTS)
     channels = [block.first.out_channels for block in network.down]
     reader = [block.conv.out_channels for block in network.read]
-    told = {"channels": channels, "reader": reader, "sure": sure, "samples": samples}
+    told = {"channels": channels, "reader": reader, "low": low, "high": high, "samples": samples}
     (folder / CONFIG).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 

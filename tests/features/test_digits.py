@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from audit.features.digits import COUNTS, MAPS, SIDE, DigitCounter, DigitNet, cropped, peaks, placement
+from audit.features.digits import COUNTS, MAPS, SIDE, DigitCounter, DigitNet, Digits, cropped, peaks, placement
 from audit.train.digits import Hands, bumps, export, part_maps
 from audit.train.finger_surgery import added, moved, removed
 
@@ -116,9 +116,9 @@ def test_augmented_rows_keep_picture_and_truth_together():
 def test_what_was_trained_is_what_is_loaded(tmp_path):
     torch.manual_seed(0)
     network = DigitNet()
-    export(network, tmp_path, samples=0, sure=0.7)
+    export(network, tmp_path, samples=0, low=0.1, high=0.7)
     loaded = DigitCounter.load(tmp_path)
-    assert loaded.sure == 0.7
+    assert (loaded.low, loaded.high) == (0.1, 0.7)
     crops = torch.rand(2, 3, SIDE, SIDE)
     with torch.no_grad():
         for ours, theirs in zip(loaded.network(crops), network.eval()(crops), strict=True):
@@ -136,3 +136,15 @@ def test_a_picture_is_read_the_same_mirrored(tmp_path):
     here = count.of_hand(hand["image"], points)
     there = count.of_hand(np.ascontiguousarray(hand["image"][:, ::-1]), mirrored)
     assert list(here.posterior.values()) == pytest.approx(list(there.posterior.values()), abs=2e-2)
+
+
+def test_between_sure_and_sure_it_abstains():
+    count = DigitCounter(DigitNet(), low=0.2, high=0.7)
+    nothing = np.zeros((0, 2))
+
+    def seen(five: float) -> Digits:
+        return Digits({5: five, 6: 1 - five}, 0, nothing, nothing, nothing)
+
+    assert [count.has(seen(share), 5) for share in (0.1, 0.5, 0.9)] == [False, None, True]
+    assert count.has(seen(0.1), 6) is True
+    assert count.has(seen(0.1), 9) is False  # more than it was ever shown
