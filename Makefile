@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= passive
 
 .PHONY: quickstart test slow lint docs scenes train-autoencoder train-fine train-clip train-ldm train-control \
-  train-upscale train-memorizer train-baselines train-digits calibrate suites reference clean
+  train-upscale train-memorizer train-baselines train-digits calibrate suites reference memorized clean
 
 quickstart: $(READY)  ## drive the built-in model over the quick suite, score the pictures, write the report
 	$(BIN)/audit run --suite quick --generator builtin:ldm --guidance 1,3,6 --steps 10,25 --replicates 2 --out runs/quickstart
@@ -84,10 +84,15 @@ calibrate: $(READY)  ## measure every detector on planted defects and write the 
 
 suites: scenes  ## the built-in suites for tasks, and the counts of the training scenes' attributes
 	$(BIN)/python -m generators.studio.task_suites --data $(DATA) --out audit/suites/builtin
+	$(BIN)/python -m audit.ceilings --suites audit/suites/builtin
 	$(BIN)/python -m generators.train.attributes --data $(DATA) --out audit/references
 
 reference: train-clip
 	$(BIN)/python -m audit.references --data $(DATA) --out audit/references/studio-held-out.npz
+
+memorized:  ## the reference that audits of memorization compare with: the scenes that the memorizing sibling was shown
+	$(BIN)/python -m audit.memorized --shown generators/weights/memorizer/shown.jsonl \
+	  --out audit/references/studio-memorized.npz
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -71,7 +71,7 @@ class Card:
 
     @property
     def worth(self) -> str:
-        """What the detector is worth, in words; "not validated" first where a detector without verdict missed a goal."""
+        """What the detector is worth, in words; "not validated" where one without a verdict missed its goal."""
         rates = {"sensitivity": self.sensitivity, "specificity": self.specificity}
         told = [f"{name} {words(each)}" for name, each in rates.items() if each.value is not None]
         if told:
@@ -110,10 +110,10 @@ def read(path: Path) -> Card:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         digest = told.pop("digest")
-        intervals = {name: Interval(**told.pop(name)) for name in ("sensitivity", "specificity", "abstain")}
-        confusion = Confusion(**told.pop("confusion"))
-        measures = {name: Interval(**each) for name, each in told.pop("measures").items()}
-        card = Card(**told, **intervals, confusion=confusion, measures=measures)
+        told |= {name: Interval(**told[name]) for name in ("sensitivity", "specificity", "abstain")}
+        told["confusion"] = Confusion(**told["confusion"])
+        told["measures"] = {name: Interval(**each) for name, each in told["measures"].items()}
+        card = Card(**told)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CardError(
             f"{path}: not a card ({type(error).__name__}: {error}); audit calibrate writes cards"

@@ -21,7 +21,7 @@ PIPE_WIDTH = 160  # a pipe or a file has no width of its own
 
 
 def print_headline(folder: RunFolder) -> None:
-    """Every headline audit in every cell, a table per generator: value, interval, corrected rate, n, skipped, failed."""
+    """Every headline audit in every cell, a table per generator: value, interval, corrected, n, skipped, failed."""
     audits = {each["name"]: each for each in folder.manifest()["audits"]}
     shown = [each for each in folder.estimates() if each.audit in audits and audits[each.audit]["headline"]]
     console = Console()
@@ -104,7 +104,7 @@ def _goal(card: Card, name: str) -> str:
 
 
 def cards_json(cards: Sequence[Card]) -> str:
-    """The cards as a JSON list: rates as numbers, their intervals beside them, and everything else that a card holds."""
+    """The cards as a JSON list: rates as numbers, their intervals beside them, and all else that a card holds."""
     return json.dumps([_card_json(card) for card in cards], indent=1, ensure_ascii=False)
 
 

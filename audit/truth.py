@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def _rows(truth: Path) -> list[Mapping[str, str]]:
     try:
         with truth.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            rows = list(reader)
+            rows: list[Mapping[str, str]] = list(reader)
             columns = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CalibrationError(f"cannot read {truth}: {error}") from error
@@ -71,7 +72,7 @@ def _checked(row: Mapping[str, str], number: int, folder: Path, truth: Path) -> 
     """What reads the row's picture into its case; everything but the pixels is checked now."""
     where = f"{truth}, row {number}"
     path = folder / row["file"]
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)) or not path.is_file():
         raise CalibrationError(f"{where}: no picture {row['file']!r} in {folder}")
     planted = (row["planted"] or "").strip().lower()
     if planted not in YES | NO:

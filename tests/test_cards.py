@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +188,7 @@ def test_a_truth_that_cannot_be_used_says_where(tmp_path, text, why):
 def test_trials_have_seeds_of_their_own():
     ranges = [seeds(name, 2**16) for name in trials()]
     firsts = sorted(each.start for each in ranges)
-    assert all(later - earlier >= 2**16 for earlier, later in zip(firsts, firsts[1:], strict=False))
+    assert all(later - earlier >= 2**16 for earlier, later in pairwise(firsts))
 
 
 @pytest.mark.parametrize("name", trials())

@@ -207,7 +207,10 @@ def cropped(picture: Pixels, placed: NDArray[np.float64]) -> Pixels:
     scale = float(np.sqrt(abs(np.linalg.det(placed[:, :2]))))
     if scale < 0.5:
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale)
-    return cv2.warpAffine(picture, placed, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop: Pixels = cv2.warpAffine(
+        picture, placed, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return crop
 
 
 def peaks(drawn: NDArray[np.float32], least: float = PEAK) -> NDArray[np.float64]:
@@ -219,9 +222,9 @@ def peaks(drawn: NDArray[np.float32], least: float = PEAK) -> NDArray[np.float64
     for x, y in zip(columns[order].tolist(), rows[order].tolist(), strict=True):
         if all(np.hypot(x - a, y - b) > 2 for a, b in found):  # a plateau has one middle
             found.append((x, y))
-    factor = SIDE / drawn.shape[0]
-    return (np.array(found, np.float64).reshape(-1, 2) + 0.5) * factor
+    places = np.array(found, np.float64).reshape(-1, 2)
+    return np.asarray((places + 0.5) * (SIDE / drawn.shape[0]), np.float64)
 
 
 def _to_picture(points: NDArray[np.float64], back: NDArray[np.float64]) -> NDArray[np.float64]:
-    return points @ back[:, :2].T + back[:, 2]
+    return np.asarray(points @ back[:, :2].T + back[:, 2], np.float64)

@@ -99,7 +99,8 @@ def read(folder: Path, kind: str) -> dict[str, np.ndarray]:
 def _shard(kind: str, path: Path, seeds: Sequence[int]) -> Path:
     rows = [(hand_row if kind == "hands" else background_row)(seed) for seed in seeds]
     aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez_compressed(aside, **{name: np.array([row[name] for row in rows]) for name in rows[0]})
+    columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    np.savez_compressed(aside, **columns)
     aside.rename(path)
     return path
 

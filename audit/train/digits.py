@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from audit import images
 from audit.features.digits import CONFIG, COUNTS, SIDE, SPREAD, WEIGHTS, DigitNet, cropped, placement
 from audit.train.digit_scenes import MOST, read
 from audit.train.finger_surgery import added, moved, removed
@@ -152,16 +153,15 @@ def disturbed(crop: Pixels, rng: np.random.Generator) -> Pixels:
     picture = picture + rng.normal(0, rng.uniform(0, 0.04), picture.shape).astype(np.float32)
     done = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.25:
-        _, packed = cv2.imencode(".jpg", done[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])
-        done = cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
+        done = images.decode(images.encode_jpeg(done, int(rng.integers(25, 90))))
     return np.ascontiguousarray(done)
 
 
 def cartoon(crop: Pixels, rng: np.random.Generator) -> Pixels:
     """Flat colours with dark outlines."""
-    flat = cv2.bilateralFilter(cv2.medianBlur(crop, 3), 7, 60, 7)
+    smooth = cv2.bilateralFilter(cv2.medianBlur(crop, 3), 7, 60, 7)
     levels = int(rng.integers(4, 9))
-    flat = (np.round(flat / 255.0 * levels) / levels * 255).astype(np.uint8)
+    flat: Pixels = (np.round(smooth / 255.0 * levels) / levels * 255).astype(np.uint8)
     grey = cv2.GaussianBlur(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
     flat[cv2.Canny(grey, 30, 80) > 0] = 0 if rng.random() < 0.7 else 40
     return flat
@@ -177,8 +177,8 @@ def real_hands(folder: Path, held_out: set[str]) -> list[Hand]:
     for row in csv.DictReader((folder / "labels.csv").read_text(encoding="utf-8").splitlines()):
         if row["session"] in held_out:
             continue
-        picture = cv2.imread(str(folder / row["file"]))[..., ::-1]
-        points = landmarks(np.ascontiguousarray(picture))
+        picture = images.decode((folder / row["file"]).read_bytes())
+        points = landmarks(picture)
         if points is None:
             continue
         scale = 160 / max(picture.shape[:2])
@@ -279,7 +279,7 @@ def main() -> None:
     backgrounds: list[Pixels] = list(read(chosen.data, "backgrounds")["image"])
     if chosen.photos:
         paths = sorted(path for path in chosen.photos.rglob("*") if path.suffix in (".jpg", ".png"))
-        backgrounds += [cv2.imread(str(path))[..., ::-1].copy() for path in paths]
+        backgrounds += [images.decode(path.read_bytes()) for path in paths]
     real = real_hands(chosen.real, set(chosen.held_out)) if chosen.real else []
     print(f"{len(backgrounds)} backgrounds, {len(real)} photographed hands", flush=True)
     hands = Hands(read(chosen.data, "hands"), backgrounds, real)

@@ -79,19 +79,14 @@ def draw(
         size: pixels a side; up to 64 the scene is rendered at twice the size and box-halved.
         samples: light paths per rendered pixel.
     """
-    from generators.studio.alike import alike, without_unseen
-    from generators.studio.render import render
-
     asked, drawn, planted = facts(name, wish, seed=seed, defects=defects)
     scene = _scene(name, drawn, seed)
     gain = defects.get("saturation", 1.0)
     if gain != 1:
         scene, planted = replace(scene, saturation=scene.saturation * gain), (*planted, "saturation")
-    halve = size <= 64
-    noise = int(stream(seed, "render").integers(2**31))
-    rendered = without_unseen(render(alike(scene), size=2 * size if halve else size, samples=samples, seed=noise))
+    image, rendered = _rendered(scene, seed=seed, size=size, samples=samples)
     return Drawn(
-        image=halved(rendered.image) if halve else rendered.image,
+        image=image,
         caption=family(name).caption(asked, stream(seed, "caption")),
         asked=asked,
         drawn=drawn,
@@ -100,6 +95,23 @@ def draw(
         family=name,
         seed=seed,
     )
+
+
+def near_duplicate(name: str, of: int, *, seed: int, size: int, samples: int = SAMPLES) -> Pixels:
+    """The scene of seed `of` with its camera nudged: what the defect `duplicate` draws, of a chosen scene."""
+    image, _ = _rendered(_scene(name, _duplicate(name, of), seed), seed=seed, size=size, samples=samples)
+    return image
+
+
+def _rendered(scene: Scene, *, seed: int, size: int, samples: int) -> tuple[Pixels, Rendered]:
+    """The picture, and the rendering that it was made of."""
+    from generators.studio.alike import alike, without_unseen
+    from generators.studio.render import render
+
+    halve = size <= 64
+    noise = int(stream(seed, "render").integers(2**31))
+    rendered = without_unseen(render(alike(scene), size=2 * size if halve else size, samples=samples, seed=noise))
+    return (halved(rendered.image) if halve else rendered.image), rendered
 
 
 def facts(
@@ -126,7 +138,12 @@ def _training_scene(name: str, chance: np.random.Generator) -> Attributes:
     while True:
         seed = int(chance.integers(TRAINING_SEEDS))
         if family_of(seed) == name:
-            return {**family(name).sample(stream(seed, "asked"), {}), "duplicate_of": seed}
+            return _duplicate(name, seed)
+
+
+def _duplicate(name: str, of: int) -> Attributes:
+    """The attributes of the scene of that seed, marked as another's."""
+    return {**family(name).sample(stream(of, "asked"), {}), "duplicate_of": of}
 
 
 def _scene(name: str, drawn: Attributes, seed: int) -> Scene:

@@ -23,7 +23,7 @@ from PIL import Image
 from generators.api import Pixels
 from generators.studio.controls import bones, edge_map, lines_picture, pose_map
 from generators.studio.dataset import load
-from generators.studio.drawing import halved
+from generators.studio.drawing import Drawn, halved, scene_record
 
 BACKDROPS = {"wall", "floor", "background", "table", "surface"}
 """Objects that stand behind what a scene is about."""
@@ -70,6 +70,13 @@ def read(folder: Path) -> Iterator[Held]:
                 ids=ids.astype(np.int64),
                 edges=edge_map(depth.astype(np.float64), normals / 127.5 - 1, ids),
             )
+
+
+def held(drawn: Drawn) -> Held:
+    """A scene that was drawn just now, at the picture's own size, as `read` gives those of a dataset."""
+    truth = drawn.rendered
+    edges = edge_map(truth.depth.astype(np.float64), truth.normals, truth.ids)
+    return Held(drawn.image, scene_record(drawn), truth.ids.astype(np.int64), edges)
 
 
 def chosen(scenes: Sequence[Held], counts: dict[str, int], wanted: Wanted = lambda _: True) -> list[Held]:

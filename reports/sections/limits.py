@@ -64,19 +64,20 @@ LIMITS = {
     "cmmd_studio": _STUDIO_FEATURES
     + " It is unbiased in the number of pictures, so it can fall below zero when two sets are alike.",
     "fd_infinity_studio": _STUDIO_FEATURES
-    + " It compares means and covariances only. The extrapolation takes away the bias of few pictures, not their scatter, "
-    "and needs eight pictures for each dimension.",
+    + " It compares means and covariances only. The extrapolation takes away the bias of few pictures, not their "
+    "scatter, and needs eight pictures for each dimension.",
     "vendi_studio": _STUDIO_FEATURES
-    + " Varied is not good: noise is varied, and so are wrong pictures. Several pictures of one prompt are alike, as they "
-    "should be, and lower it: compare only runs with the same prompts and seeds.",
+    + " Varied is not good: noise is varied, and so are wrong pictures. Several pictures of one prompt are alike, as "
+    "they should be, and lower it: compare only runs with the same prompts and seeds.",
     "fid_clean": "As fid, with another way of resizing: compare with other clean FIDs only.",
-    "fid_infinity": "As fid. The extrapolation takes away the bias of few pictures, not their scatter, and needs 16,384.",
+    "fid_infinity": "As fid. The extrapolation takes away the bias of few pictures, not their scatter; it needs "
+    "16,384 pictures.",
     "fd_clip": "CLIP's features follow what a caption would name: objects and styles, hardly fine texture, hands or "
     "letters. It is biased upwards when there are few pictures: compare only equal n.",
-    "fd_dino": "DINOv2's features were learnt from photographs: drawings and renderings look far away however good they "
-    "are. It is biased upwards when there are few pictures: compare only equal n.",
-    "cmmd": "CLIP's features follow what a caption would name. It is unbiased in the number of pictures, so it can fall "
-    "below zero, and lies below published values, which are biased upwards; the note has those.",
+    "fd_dino": "DINOv2's features were learnt from photographs: drawings and renderings look far away however good "
+    "they are. It is biased upwards when there are few pictures: compare only equal n.",
+    "cmmd": "CLIP's features follow what a caption would name. It is unbiased in the number of pictures, so it can "
+    "fall below zero, and lies below published values, which are biased upwards; the note has those.",
     "align.swap": "It asks only whether the model can tell the prompt from the same words exchanged. Most image-text "
     "models nearly cannot; look at the card before believing a difference. Only words on its lists are exchanged.",
     "clip_retrieval": "It depends on how alike the prompts of the suite are, and asks only for the nearest of them: a "

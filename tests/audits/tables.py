@@ -56,7 +56,7 @@ def table(drawn: Attributes, scene: Scene, turn: float = 0.0, which: int = 0) ->
     things = [_found(told, index) for index, thing in enumerate(told.things) if thing.seen]
     objects = tuple(found for found, reflected in things if not reflected)
     reflections = tuple(found for found, reflected in things if reflected)
-    return Table(objects, reflections, told.pitch, told.kinds, presence, shadow.clip(0, 1), 1.0, (0.0, 0.0))
+    return Table(objects, reflections, told.kinds, presence, shadow.clip(0, 1), 1.0, (0.0, 0.0))
 
 
 def _found(told: Truth, index: int) -> tuple[Found, bool]:
@@ -64,5 +64,5 @@ def _found(told: Truth, index: int) -> tuple[Found, bool]:
     rows, columns = np.nonzero(cells)
     middle, foot, top = ((float(x), float(y)) for x, y in thing.points * SIDE / GRID)
     box = (2.0 * columns.min(), 2.0 * rows.min(), 2.0 * columns.max() + 2, 2.0 * rows.max() + 2)
-    found = Found(SHAPES[thing.shape], COLOURS[thing.colour], 1.0, 1.0, middle, foot, top, box, told.light, cells)
+    found = Found(SHAPES[thing.shape], COLOURS[thing.colour], 1.0, 1.0, middle, foot, top, box, cells)
     return found, thing.reflected

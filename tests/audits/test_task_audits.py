@@ -126,7 +126,9 @@ def test_a_run_takes_the_audits_of_its_task_alone_unless_they_are_named():
         return {choice.audit.name for choice in choose(named, {}, audits(), task)}
 
     assert not {"edit.leak", "control.edges", "upscale.consistency"} & names("text2img")
-    assert names("inpaint") - names("text2img") == {"edit.leak"}
-    assert names("control") - names("text2img") == {"control.edges", "control.skeleton"}
+    assert names("inpaint") - names("text2img") == {"edit.leak", "edit.leaked"}
+    assert "edit.structure" in names("img2img") - names("text2img")
+    steered = {"control.edges", "control.edges_kept", "control.skeleton", "control.skeleton_kept"}
+    assert names("control") - names("text2img") == steered
     assert names("upscale") - names("text2img") == {"upscale.consistency", "upscale.wrong"}
     assert names("text2img", "edit.leak") == {"edit.leak"}

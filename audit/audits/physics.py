@@ -1,0 +1,183 @@
+"""Physics: do all shadows fall away from one light, and does a mirror show what stands before it?
+
+Objects, shadows and reflections are found by our own network, trained on rendered tables; the geometry is a camera with
+the studio's field of view. Nothing here knows whether a picture is real: it says which constraint fails, by how much.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audit.api import ScoreOne, View, audit
+from audit.audits.count import boxed
+from audit.features.mirrors import MISSING, Pair, pairs
+from audit.features.objects import ObjectFinder, finder, seen
+from audit.features.shadows import Lit, Shadow
+from audit.features.standing import Standing
+from audit.types import Json, Score
+
+LEAST_PAIRS = 3
+WRONG_TURN = 45.0  # degrees, by `audit.train.object_bounds` for the finder that ships
+WRONG_PLACE = 38.0  # pixels at 128 a side, likewise
+
+
+@audit(
+    "physics.shadow",
+    version=1,
+    better="lower",
+    unit="degrees",
+    source="shadow, object and light on one line (Kee, O'Brien & Farid 2013), solved for one light of whole outlines",
+)
+def shadow() -> ScoreOne:
+    """How far one object's shadow turns away from where the light of all others throws it: the greatest such angle.
+
+    Fewer than three objects with a shadow in sight say nothing.
+    """
+    find = finder()
+
+    def score(view: View) -> Score:
+        thrown = shadows_in(view, find)
+        if isinstance(thrown, str):
+            return Score.skipped(thrown)
+        return Score.of(worst(thrown), **_shadow_evidence(thrown))
+
+    return score
+
+
+@audit(
+    "physics.shadow_wrong",
+    version=1,
+    better="lower",
+    unit="share of pictures",
+    source="ours: physics.shadow above an angle that one in twenty consistent scenes reaches",
+    statistic="rate",
+    headline=False,
+)
+def shadow_wrong(angle: float = WRONG_TURN) -> ScoreOne:
+    """Whether some shadow contradicts the others: it turns away from the common light by more than `angle` degrees."""
+    find = finder()
+
+    def score(view: View) -> Score:
+        thrown = shadows_in(view, find)
+        if isinstance(thrown, str):
+            return Score.skipped(thrown)
+        return Score.of(float(worst(thrown) > angle), **_shadow_evidence(thrown))
+
+    return score
+
+
+@audit(
+    "physics.mirror",
+    version=1,
+    better="lower",
+    unit="pixels at 128 a side",
+    source="ours: plane mirror square to the table, its trace found along the lower edge of the glass",
+)
+def mirror() -> ScoreOne:
+    """How far the worst reflection lies from where the mirror should show its object; a missing one counts as 40."""
+    find = finder()
+
+    def score(view: View) -> Score:
+        found = pairs_in(view, find)
+        if isinstance(found, str):
+            return Score.skipped(found)
+        return Score.of(max(_error(pair) for pair in found), **_mirror_evidence(found))
+
+    return score
+
+
+@audit(
+    "physics.mirror_wrong",
+    version=1,
+    better="lower",
+    unit="share of pictures",
+    source="ours: physics.mirror beyond a distance that one in twenty true mirrors reaches, or another colour",
+    statistic="rate",
+    headline=False,
+)
+def mirror_wrong(pixels: float = WRONG_PLACE) -> ScoreOne:
+    """Whether a reflection is missing, more than `pixels` out of place, or of another colour than its object."""
+    find = finder()
+
+    def score(view: View) -> Score:
+        found = pairs_in(view, find)
+        if isinstance(found, str):
+            return Score.skipped(found)
+        wrong = any(_error(pair) > pixels or pair.colour_differs for pair in found)
+        return Score.of(float(wrong), **_mirror_evidence(found))
+
+    return score
+
+
+def shadows_in(view: View, find: ObjectFinder) -> list[Shadow] | str:
+    """The shadows that can be used, or why they say nothing."""
+    stood = standing_in(view, find)
+    if stood is None:
+        return "no objects on a table were found"
+    if len(stood.table.objects) < LEAST_PAIRS:
+        return f"{len(stood.table.objects)} objects on the table; three are needed"
+    usable = [each for each in view.once("shadows", lambda: Lit(stood).shadows()) if each.usable]
+    if len(usable) < LEAST_PAIRS:
+        return f"{len(usable)} objects with a shadow in sight; three are needed"
+    return usable
+
+
+def pairs_in(view: View, find: ObjectFinder) -> list[Pair] | str:
+    """Objects with their reflections, or why there are none."""
+    stood = standing_in(view, find)
+    if stood is None:
+        return "no objects on a table were found"
+    found = view.once("mirror pairs", lambda: pairs(seen(view, find), stood))
+    if found is None:
+        return "no mirror was found"
+    return found or "the mirror should show none of the objects"
+
+
+def worst(thrown: list[Shadow]) -> float:
+    """The greatest turn in degrees, 0..180."""
+    return max(abs(each.turn) for each in thrown)
+
+
+def standing_in(view: View, find: ObjectFinder) -> Standing | None:
+    """The objects of a picture as solids; None where there are none."""
+    height, width = view.image.shape[1:]
+    stood = view.once("standing", lambda: Standing(seen(view, find), width, height))
+    return stood if stood.table.objects else None
+
+
+def _error(pair: Pair) -> float:
+    return MISSING if pair.error is None else pair.error
+
+
+def _shadow_evidence(thrown: list[Shadow]) -> dict[str, Json]:
+    """Lines run from an object's foot to the tip of its shadow and say how far it turns from its due."""
+    lines = []
+    for each in thrown:
+        foot, tip = list(each.solid.found.foot), list(each.tip)
+        if np.isfinite(tip).all():
+            lines.append({"points": [foot, tip, foot], "label": f"{each.turn:+.0f} degrees"})
+    return {
+        "pairs": len(thrown),
+        "turns": [round(each.turn, 1) for each in thrown],
+        "boxes": [boxed(each.solid.found) for each in thrown],
+        "lines": lines,
+    }
+
+
+def _mirror_evidence(found: list[Pair]) -> dict[str, Json]:
+    """Lines run from where a reflection is due to where it is."""
+    lines, told = [], []
+    for pair in found:
+        name = f"{pair.found.colour} {pair.found.shape}"
+        if pair.shown is None:
+            told.append(f"{name}: no reflection")
+            continue
+        told.append(f"{name}: {pair.error or 0:.1f} pixels" + (f", {pair.shown.colour}" if pair.colour_differs else ""))
+        lines.append({"points": [list(pair.due), list(pair.shown.middle), list(pair.due)], "label": name})
+    shown = [boxed(pair.shown) for pair in found if pair.shown is not None]
+    return {
+        "pairs": len(found),
+        "reflections": told,
+        "boxes": [*(boxed(pair.found) for pair in found), *shown],
+        "lines": lines,
+    }
