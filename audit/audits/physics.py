@@ -27,6 +27,7 @@ WRONG_PLACE = 38.0  # pixels at 128 a side, likewise
     better="lower",
     unit="degrees",
     source="shadow, object and light on one line (Kee, O'Brien & Farid 2013), solved for one light of whole outlines",
+    headline=False,
 )
 def shadow() -> ScoreOne:
     """How far one object's shadow turns away from where the light of all others throws it: the greatest such angle.
@@ -72,6 +73,7 @@ def shadow_wrong(angle: float = WRONG_TURN) -> ScoreOne:
     better="lower",
     unit="pixels at 128 a side",
     source="ours: plane mirror square to the table, its trace found along the lower edge of the glass",
+    headline=False,
 )
 def mirror() -> ScoreOne:
     """How far the worst reflection lies from where the mirror should show its object; a missing one counts as 40."""
