@@ -90,7 +90,7 @@ def test_strength_nothing_is_the_autoencoders_round_trip(plain, kind):
         pixels = torch.from_numpy(picture()).permute(2, 0, 1)[None] / 127.5 - 1
         decoded = coder.decode(coder.encode(pixels).latent_dist.mode()).sample[0].permute(1, 2, 0).numpy()
     assert np.abs(kept - np.clip(decoded * 127.5 + 127.5, 0, 255)).max() <= 1
-    assert np.array_equal(kept, again)
+    assert np.abs(kept.astype(int) - again).max() <= 1  # a batch adds up in another order
     assert apart(kept, other) > 0.1
 
 
