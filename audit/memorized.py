@@ -4,9 +4,10 @@
         --out audit/references/studio-memorized.npz
     python -m audit.memorized --pictures TRAINING --held-out FRESH --out mine.npz
 
-The first draws the studio scenes of a list (JSON lines with "seed") and held-out scenes. The second reads two sets of
-pictures, each a folder of them or Parquet: what the generator was trained on, and pictures of the same kind that it
-never saw. How near fresh pictures come to the training pictures is measured here once, and is what audits call chance.
+The first draws the studio scenes of a list (JSON lines with "seed") and held-out scenes; each training scene, having
+been drawn independently, is fresh to the others as well. The second reads two sets of pictures, each a folder of them
+or Parquet: what the generator was trained on, and pictures of the same kind that it never saw. How near fresh pictures
+come to the training pictures is measured here once, and is what audits call chance.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from generators.api import Pixels
 
 VERSION = 1
 """Goes up when similarities change: the null of an older reference no longer holds."""
-QUALITY = 85  # of the JPEG sheet that the small pictures are kept in
+QUALITY = 90  # of the JPEG sheet that the small pictures are kept in
 FRESH = 1500  # held-out scenes that a studio reference is measured on
 DRAWN = 128  # pixels a side of a scene: what the built-in generators learned from and draw
 MOST = 1_000_000  # pictures that a reference is made of
@@ -97,22 +98,33 @@ class Memory:
 
 
 def build(
-    name: str, known: Iterable[tuple[str, Pixels]], fresh: Iterable[Pixels], text: str, *, model: str = "pixels"
+    name: str,
+    known: Iterable[tuple[str, Pixels]],
+    fresh: Iterable[Pixels],
+    text: str,
+    *,
+    model: str = "pixels",
+    independent: bool = False,
 ) -> Memory:
     """A reference of named training pictures and fresh ones, of any sizes.
 
     Args:
         model: "pixels", or "sscd" for those who have its weights.
+        independent: the training pictures were drawn independently, so that each is fresh to all the others and tells
+            of chance as well. Photographs of one afternoon, or frames of one film, were not.
 
     Raises:
         BadReferenceError: no training pictures, or no fresh one that shows anything.
         MissingWeightsError: SSCD is not here.
     """
     names: list[str] = []
+    own: list[Pixels] = []
 
     def named() -> Iterator[Pixels]:
         for each, picture in known:
             names.append(each)
+            if independent:
+                own.append(picture)
             yield picture
 
     stored = _described(named()) if model == "sscd" else _tiled(named())
@@ -121,6 +133,8 @@ def build(
     # What is stored is what is compared: packing loses a little, and chance must be measured with that loss.
     index = _index(name, stored, len(names))
     found = [match.similarity for picture in fresh if (match := index.nearest(picture)) is not None]
+    alone = (index.nearest(picture, without=place) for place, picture in enumerate(own))
+    found += [match.similarity for match in alone if match is not None]
     if not found:
         raise BadReferenceError(f"reference {name}: no fresh pictures; without them nobody knows what is chance")
     return Memory(name, index, stored, tuple(names), np.sort(np.array(found)), text)
@@ -251,7 +265,7 @@ def main(argv: list[str] | None = None) -> None:
         rows = [json.loads(line) for line in given.shown.read_text(encoding="utf-8").splitlines()]
         text = f"{len(rows)} studio scenes shown to the memorizing sibling"
         known, fresh = shown_scenes(rows), fresh_scenes(given.fresh)
-    memory = build(given.out.stem, known, fresh, text, model=given.model)
+    memory = build(given.out.stem, known, fresh, text, model=given.model, independent=not given.pictures)
     save(memory, given.out)
     told = len(memory.null)
     print(f"{given.out}: {len(memory.names)} pictures; {told} fresh ones tell false alarms from {1 / (told + 1):.2g}")

@@ -79,8 +79,9 @@ def false_alarms(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[str,
     quick=42,
     planted="training scenes are drawn again as they were, cropped to 80 to 95 %, mirrored, recoloured, grained, all "
     "of that at once, and with the camera nudged; clean: fresh scenes, some asked for by a training caption",
-    limits="Studio scenes of one kind look alike by design: a fresh scene of a training caption may come near without "
-    "being a copy. Hue turned round, or a quarter of the picture cut away, hides a copy.",
+    limits="Studio scenes of one kind look alike by design, open hands most of all: a fresh scene may come near and "
+    "be no copy. Pictures are compared at 32 pixels, where a fine weave is nearly plain. Hue turned round, or a "
+    "quarter of the picture cut away, hides a copy.",
     goals={"sensitivity": ">= 0.95", "false_alarm": "<= 0.013"},
     measure=false_alarms,
 )

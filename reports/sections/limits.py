@@ -122,9 +122,9 @@ LIMITS = {
     "large picture has detail as well, and noise counts as detail.",
     "upscale.disagreement": _INVENTED + " Samples that disagree show where it was invented; samples that agree may all "
     "have invented the same. It needs several samples of a prompt, and looks at brightness alone.",
-    "memorization.similarity": "It compares pictures at 32 pixels a side: letters and faces finer than that do not "
-    "count. It knows crops down to 80 % of a side, mirroring and recolouring, but no hue turned round, no collage and "
-    "no style that was copied without the picture. It speaks only of the reference's training pictures.",
+    "memorization.similarity": "It compares pictures at 32 pixels a side: letters, faces and weaves finer than that do "
+    "not count. It knows crops down to 80 % of a side, mirroring and recolouring, but no hue turned round, no collage "
+    "and no style that was copied without the picture. It speaks only of the reference's training pictures.",
     "memorization.copied": "A generator that copies nothing scores the false-alarm rate, not 0, and more where its "
     "prompts ask for training captions: such pictures rightly come nearer. Its threshold holds for pictures like the "
     "reference's fresh ones alone. What limits memorization.similarity limits it too.",

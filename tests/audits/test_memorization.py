@@ -146,6 +146,13 @@ def test_false_alarms_are_as_many_as_were_asked_for():
     assert np.mean(rates) == pytest.approx(0.01, abs=0.001)
 
 
+def test_pictures_drawn_independently_are_fresh_to_one_another():
+    known = [(f"picture {seed}", picture(seed)) for seed in range(8)]
+    own = build("own", known, [picture(100)], "toys", independent=True)
+    assert len(own.null) == 1 + len(known)
+    assert own.null.max() < 0.97  # none was held against itself
+
+
 def test_a_sheet_gives_its_pictures_back():
     laid = tiles([picture(seed) for seed in range(7)])
     assert np.array_equal(cut(sheet(laid), 7), laid)
