@@ -65,6 +65,8 @@ def encode(light: NDArray[Any]) -> NDArray[np.uint8]:
 def render(scene: Scene, *, size: int = 128, samples: int = SAMPLES, seed: int = 0) -> Rendered:
     """Draw a scene at size x size pixels; the same scene and seed give the same picture on the same machine."""
     mi = mitsuba()
+    # Before our own world exists: Mitsuba numbers the shapes of all worlds alive in one row, and `ids` counts from 1.
+    other = None if scene.swap is None else render(scene.swap, size=size, samples=samples, seed=seed).image
     world = mi.load_dict(_world(mi, scene, size, samples))
     mirrors = any(part.material.mirror for part in scene.parts)
     integrator = mi.load_dict({"type": "path", "max_depth": 5} if mirrors else {"type": "direct"})
@@ -75,10 +77,9 @@ def render(scene: Scene, *, size: int = 128, samples: int = SAMPLES, seed: int =
     depth = exact[..., 0].astype(np.float32)
     names, ids = _object_ids(mi, world, scene.parts, exact[..., 4], depth)
     image = encode(light)
-    if scene.swap is not None:
-        other = render(scene.swap, size=size, samples=samples, seed=seed)
+    if other is not None:
         wanted = [1 + index for index, name in enumerate(names) if name in scene.swapped]
-        image = np.where(np.isin(ids, wanted)[..., None], other.image, image)
+        image = np.where(np.isin(ids, wanted)[..., None], other, image)
     image = saturate(image, scene.saturation)
     points = {name: project(scene.camera, points, depth) for name, points in scene.points.items()}
     return Rendered(

@@ -162,15 +162,16 @@ def test_an_unknown_defect_is_named():
 
 def test_both_defects_change_pixels_of_table_and_mirror_and_nothing_else():
     asked = with_mirror(2)
-    drawn = tabletop.plant(tabletop.plant(asked, stream(0), "wrong_shadow"), stream(1), "wrong_reflection")
-    pictures = [
+    mirrored = tabletop.plant(asked, stream(1), "wrong_reflection")
+    drawn = tabletop.plant(mirrored, stream(0), "wrong_shadow")
+    honest, reflected, planted = (
         without_unseen(render(alike(tabletop.build(attributes, stream(2))), size=64, samples=4))
-        for attributes in (asked, drawn)
-    ]
-    honest, planted = pictures
+        for attributes in (asked, mirrored, drawn)
+    )
     changed = np.any(honest.image != planted.image, axis=-1)
     names = np.array(["nothing", *planted.names])[planted.ids]
     assert set(np.unique(names[changed])) == {"table", "mirror"}
+    assert np.array_equal(planted.image[names == "mirror"], reflected.image[names == "mirror"])
     assert np.array_equal(honest.ids, planted.ids)
 
 
