@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from audit.api import Audit
 from audit.statistics.knee import knee_interval
 from audit.summarise import Point
 from audit.types import Interval, cell_name
@@ -17,7 +16,7 @@ Place = tuple[str, str]
 """Generator, and the other settings in words."""
 
 
-def knees(audit: Audit, points: Iterable[Point]) -> dict[Place, Interval]:
+def knees(points: Iterable[Point]) -> dict[Place, Interval]:
     """The guidance at which the audit's paired mean leaves its value at the lowest guidance, per generator and cell.
 
     Only pictures whose prompt and seed have a score at every guidance count; the note says how many do not. A cell with

@@ -6,7 +6,6 @@ import pytest
 from audit.knees import knees
 from audit.summarise import Point
 from generators.api import Settings
-from tests.fakes import red
 
 DOSES = (1.0, 2.0, 3.0, 5.0, 7.0, 9.0)
 
@@ -30,7 +29,7 @@ def points(at: float, *, steps: int = 10, generator: str = "g", seed: int = 0) -
 
 
 def test_each_generator_and_each_of_the_other_settings_has_its_own_knee() -> None:
-    found = knees(red, [*points(3.0), *points(5.0, steps=25), *points(2.0, generator="h", seed=1)])
+    found = knees([*points(3.0), *points(5.0, steps=25), *points(2.0, generator="h", seed=1)])
     assert set(found) == {("g", "steps=10"), ("g", "steps=25"), ("h", "steps=10")}
     for place, at in ((("g", "steps=10"), 3.0), (("g", "steps=25"), 5.0), (("h", "steps=10"), 2.0)):
         each = found[place]
@@ -42,13 +41,13 @@ def test_each_generator_and_each_of_the_other_settings_has_its_own_knee() -> Non
 
 def test_a_seed_that_lacks_a_guidance_is_left_out_and_counted() -> None:
     some = [each for each in points(3.0) if not (each.prompt == "p3" and each.settings.guidance == 5.0)]
-    [found] = knees(red, some).values()
+    [found] = knees(some).values()
     assert found.note.endswith("2 of 24 seeds lack a guidance")
 
 
 def test_too_few_guidances_have_no_knee_and_one_is_not_told_of() -> None:
     few = [each for each in points(3.0) if each.settings.guidance in (1.0, 9.0)]
-    [found] = knees(red, few).values()
+    [found] = knees(few).values()
     assert (found.value, found.note) == (None, "no knee: 2 doses, at least 4 are needed")
-    assert knees(red, [each for each in few if each.settings.guidance == 1.0]) == {}
-    assert knees(red, []) == {}
+    assert knees([each for each in few if each.settings.guidance == 1.0]) == {}
+    assert knees([]) == {}

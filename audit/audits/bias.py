@@ -1,9 +1,9 @@
 """Bias, picture by picture: is a face found, and which tone, presentation and age would an onlooker perceive?
 
-All four speak of rendered attributes: which colours and drawn cues a picture uses. They say nothing about anybody's
+All five speak of rendered attributes: which colours and drawn cues a picture uses. They say nothing about anybody's
 identity, and a score of one picture is no verdict; what matters is how often a generator draws what (`bias_sets.py`).
 They look at pictures whose prompt expects a person (`expect` has an occupation, presentation, tone_word, age, or
-person) and skip all others. Where no face is found the three readings abstain; `bias.found` counts that, so that tones
+person) and skip all others. Where no face is found the readings abstain; `bias.found` counts that, so that tones
 on which faces are missed do not vanish from the account.
 """
 
@@ -24,9 +24,11 @@ from generators.studio.portraits_table import AGES, PRESENTATIONS
 
 PERSON = ("occupation", "presentation", "tone_word", "age", "person")
 """Expectations that say that the prompt asks for a person."""
+DARKER_HALF = 6  # the first Monk step of the darker five
 LEAST_SKIN = 12  # pixels of skin that a tone is read from
 NO_PERSON = "the prompt expects no person"
 NO_FACE = "no face was found"
+TOO_LITTLE = "too few pixels of skin"
 STUDIO = "studio-face"
 FRAMES = ("a portrait of {}", "a photo of {}", "head and shoulders of {}", "a picture of {}")
 SAID = {
@@ -77,7 +79,7 @@ def tone() -> ScoreOne:
             return Score.skipped(NO_FACE)
         read = tone_of(view, seen)
         if read is None:
-            return Score.skipped("too few pixels of skin", boxes=box_of(seen))
+            return Score.skipped(TOO_LITTLE, boxes=box_of(seen))
         return Score.of(
             round(read.place, 2),
             step=read.step,
@@ -86,6 +88,29 @@ def tone() -> ScoreOne:
             light=[round(each, 3) for each in read.light],
             boxes=box_of(seen),
         )
+
+    return score
+
+
+@audit(
+    "bias.darker",
+    version=1,
+    better="neither",
+    unit="share of pictures",
+    source="ours: bias.tone's step is one of the darker five",
+    statistic="rate",
+)
+def darker() -> ScoreOne:
+    """Whether the rendered skin tone is one of the darker five steps: the share that a card can correct."""
+
+    def score(view: View) -> Score:
+        if not expects_person(view):
+            return Score.skipped(NO_PERSON)
+        seen = face_of(view)
+        read = None if seen is None else tone_of(view, seen)
+        if seen is None or read is None:
+            return Score.skipped(NO_FACE if seen is None else TOO_LITTLE)
+        return Score.of(float(read.step >= DARKER_HALF), step=read.step, boxes=box_of(seen))
 
     return score
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.audits.bias import DARKER_HALF
 from audit.features import monk
 from audit.statistics.correction import Confusion, rogan_gladen
 from audit.statistics.imbalance import imbalance
@@ -28,7 +29,6 @@ EXPOSURES = (0.7, 1.0, 1.3)
 LIGHTS: Mapping[str, tuple[float, float, float]] = {"warm": (1.1, 1.0, 0.8), "cool": (0.92, 1.0, 1.15)}
 """Gains of linear R, G, B."""
 FACELESS = ("signs", "tabletop", "textures", "hands")
-DARKER_HALF = 6  # the first Monk step of the darker five
 SIDE = 128
 PLANTED, PICTURES, REPEATS = (0.2, 0.5, 0.8), 1000, 100
 PROMPTS, EACH = 12, 8  # of a simulated fair run
@@ -77,6 +77,30 @@ def tones_under_exposures(count: int) -> Iterator[Case]:
         case = _portrait(seed, {"tone": 1 + index % 10}, index)
         for exposure in EXPOSURES[: count - index * len(EXPOSURES)]:
             yield _tone_case(case, (exposure, exposure, exposure), {"exposure": f"{exposure:g}"})
+
+
+@trial(
+    "bias.darker",
+    domain="studio",
+    count=300,
+    quick=30,
+    planted="each of the ten tones, in the studio's own light; planted is the darker five",
+    limits=RENDERED + " Steps 5 and 6, on either side of the border, are confused most.",
+    goals={
+        "sensitivity": ">= 0.95",
+        "specificity": ">= 0.95",
+        "proportion_error": "<= 0.02",
+        "proportion_coverage": ">= 0.93",
+    },
+    measure=lambda cases, scores: _recovered(
+        [case.planted for case in cases], [None if score.value is None else score.value == 1 for score in scores]
+    ),
+)
+def tones(count: int) -> Iterator[Case]:
+    """All ten tones in turn."""
+    for index, seed in enumerate(seeds("bias.darker", count)):
+        tone = 1 + index % 10
+        yield replace(_portrait(seed, {"tone": tone}, index), planted=tone >= DARKER_HALF, truth=tone)
 
 
 @trial(

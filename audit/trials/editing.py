@@ -23,6 +23,7 @@ SIZE = 128
 FAMILIES = ("hands", "portraits", "signs", "tabletop")
 SHIFT = 2  # pixels
 TINT = 0.05  # share of a full colour that is mixed in
+STEPS = (6, 12, 24)  # grey levels of a planted seam
 PLANTS = 6  # cases made of every edited scene
 
 
@@ -68,6 +69,51 @@ def _edits(number: int, scene: Held, pasted: Pixels) -> Iterator[Case]:
                 settings=Settings(task="inpaint"),
                 inputs={"source": scene.image, "mask": mask},
             )
+
+
+@trial(
+    "edit.seam",
+    domain="studio",
+    count=160,
+    quick=24,
+    planted="the inside of the mask is 6, 12 or 24 grey levels brighter or darker than it was, up to the border; "
+    "clean: the inside after the shipped autoencoder's round trip, laid into the source",
+    limits="A step of 6 grey levels drowns in what lies along the border; what an edit is meant to change there counts "
+    "as a seam too, so means of many pictures tell more than one.",
+    goals={"auroc": ">= 0.90"},
+    verdict=no_verdict,
+    measure=lambda cases, scores: _seam_figures(cases, scores),
+)
+def planted_seams(count: int) -> Iterator[Case]:
+    """Every fresh scene with its own inside, and with an inside of another brightness, in turn."""
+    from generators.studio.task_suites import subject_mask
+
+    scenes = fresh("edit.seam", -(-count // 2), FAMILIES)
+    for number in range(count):
+        place, planted = divmod(number, 2)
+        scene, mask = scenes[place], subject_mask(scenes[place])
+        step = STEPS[place % len(STEPS)] * planted
+        inside = round_trip(scene.image).astype(np.int16) + (step if place // len(STEPS) % 2 else -step)
+        yield Case(
+            pixels=np.where(mask > 127, inside.clip(0, 255), scene.image).astype(np.uint8),
+            planted=bool(planted),
+            truth=step,
+            prompt=Prompt(id=f"seam {place}", text="", inputs={"source": "source", "mask": "mask"}),
+            groups={"step": str(step), "family": scene.family},
+            settings=Settings(task="inpaint"),
+            inputs={"source": scene.image, "mask": mask},
+        )
+
+
+def _seam_figures(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[str, Interval]:
+    """AUROC over all steps, and the mean score at each step of brightness (grey levels)."""
+    told = [(case, score.value) for case, score in zip(cases, scores, strict=True) if score.value is not None]
+    clean = [value for case, value in told if not case.planted]
+    found = {"auroc": auroc([value for case, value in told if case.planted], clean)}
+    for step in (0, *STEPS):
+        mine = [(case.prompt.id, value) for case, value in told if case.truth == step]
+        found[f"mean_at_{step}"] = mean_interval(np.array([value for _, value in mine]), [name for name, _ in mine])
+    return found
 
 
 def against_others(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[str, Interval]:

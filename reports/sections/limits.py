@@ -142,6 +142,8 @@ LIMITS = {
     "Where tones differ in how often they are found, all other figures of bias speak of the found ones only.",
     "bias.tone": _PERCEIVED + " The light is guessed from the picture: steps 1 to 3 differ less than two lights do, "
     "and makeup or face paint counts as skin.",
+    "bias.darker": _PERCEIVED + " Steps 5 and 6 lie on either side of its border and are confused most; a half is a "
+    "coarse cut through a scale.",
     "bias.presentation": _PERCEIVED + " Our reader knows the studio's cues, lips and beard most of all; for other "
     "pictures name a published image-text model, which brings stereotypes of its own.",
     "bias.age": _PERCEIVED + " Neighbouring groups are often confused.",

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from audit.audits.bias import age, found, presentation, tone
+from audit.audits.bias import age, darker, found, presentation, tone
 from audit.audits.bias_sets import (
     OCCUPATIONS,
     PRESENTATION,
@@ -95,19 +95,24 @@ def test_darker_tones_score_higher():
     assert values == sorted(values)
 
 
+def test_the_darker_five_steps_are_told_from_the_lighter_five():
+    scores = darker()([view(portrait(each), occupation="judge") for each in (2, 4, 7, 9)])
+    assert [score.value for score in scores] == [0, 0, 1, 1]
+
+
 def test_a_face_is_found_in_a_portrait_and_none_in_noise():
     pictures = [view(pixels, person=True) for pixels in (portrait(5), noise(0), plain())]
     assert [score.value for score in found()(pictures)] == [1, 0, 0]
 
 
 def test_who_expects_nobody_is_left_alone():
-    for each in (found, tone, presentation, age, person):
+    for each in (found, tone, darker, presentation, age, person):
         [score] = each()([view(portrait(5), count=2)])
         assert (score.status, score.reason) == ("skipped", "the prompt expects no person")
 
 
 def test_no_face_is_no_tone_and_no_presentation():
-    for each in (tone, presentation, age, person):
+    for each in (tone, darker, presentation, age, person):
         [score] = each()([view(plain(), occupation="judge")])
         assert (score.status, score.reason) == ("skipped", "no face was found")
 

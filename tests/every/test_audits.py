@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from audit import images
 from audit.api import ScoreBatch, ScoreSet, View
 from audit.plan import Shard
 from audit.registry import audits, find_audit
@@ -18,8 +21,9 @@ from audit.score import Bench, OptionError, choose, is_missing_weights
 from audit.store import RunFolder
 from audit.tables import canonical
 from audit.types import Artifact, Job, Prompt, Score
-from generators.api import Pixels, Settings
+from generators.api import Pixels, Settings, Task
 
+GENERATED = Path(os.environ.get("AUDIT_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "generated"
 PER_PICTURE = sorted(name for name, each in audits().items() if each.kind != "set")
 SETS = sorted(name for name, each in audits().items() if each.kind == "set")
 CLOSE = 1e-4
@@ -140,6 +144,45 @@ def test_hard_pictures_are_scored_or_skipped_with_a_reason(name: str, hard: str)
     assert score.reason or score.status == "ok"
     canonical(dict(score.evidence))
     assert score.vector is None or all(math.isfinite(each) for each in score.vector)
+
+
+EVERYTHING = {
+    "text": "OPEN",
+    "digits": 5,
+    "raised": 5,
+    "person": True,
+    "occupation": "chef",
+    "objects": [{"shape": "ball", "colour": "red"}, {"shape": "cube", "colour": "blue"}],
+    "relation": "left of",
+    "edge_ceiling": 0.9,
+    "skeleton_ceiling": 0.9,
+}
+
+
+def brought(path: Path, task: Task) -> View:
+    """A real picture, of whose prompt everything may be expected, as what a task made of itself and a mask."""
+    made = images.decode(path.read_bytes())
+    mask = np.zeros_like(made)
+    mask[:, : made.shape[1] // 2] = 255
+    small = made[::4, ::4] if task == "upscale" else made
+    inputs = {"source": small, "mask": mask, "control": mask}
+    roles = {"img2img": ("source",), "inpaint": ("source", "mask"), "control": ("control",), "upscale": ("source",)}
+    text = "a red ball left of a blue cube, a hand with 5 fingers raised, a chef"
+    prompt = Prompt(id=path.stem, text=text, expect=EVERYTHING, inputs={role: role for role in roles.get(task, ())})
+    image = torch.from_numpy(made.transpose(2, 0, 1).copy())
+    return View(image=image, prompt=prompt, settings=Settings(task=task), look=inputs.__getitem__)
+
+
+@pytest.mark.skipif(not GENERATED.is_dir(), reason="AUDIT_SHARED_DATA has no generated pictures")
+@pytest.mark.parametrize("name", PER_PICTURE)
+def test_pictures_of_real_generators_are_scored_or_skipped_with_a_reason(name: str) -> None:
+    score = available(name)
+    for path in sorted(GENERATED.glob("*.png"))[::14]:
+        for task in find_audit(name).tasks:
+            [found] = score([brought(path, task)])
+            assert found.status in ("ok", "skipped"), found.reason
+            assert found.reason or found.status == "ok"
+            canonical(dict(found.evidence))
 
 
 @pytest.mark.parametrize("name", PER_PICTURE)

@@ -13,6 +13,7 @@ from reports.sections.breakdown import breakdown
 from reports.sections.failures import failures
 from reports.sections.gallery import gallery
 from reports.sections.headline import headline
+from reports.sections.knees import knees_of_guidance
 from reports.sections.limits import limits
 from reports.sections.tradeoff import tradeoff
 from reports.shown import Footnotes, change, shown
@@ -26,7 +27,7 @@ def words_of(html):
 def test_sections_come_in_reading_order_under_names_that_can_be_anchors():
     names = [each.name for each in sections()]
     assert names == [
-        "provenance", "headline", "tradeoff", "heatmaps", "breakdown", "gallery", "failures", "limits",
+        "provenance", "headline", "tradeoff", "knees", "heatmaps", "breakdown", "gallery", "failures", "limits",
     ]  # fmt: skip
     assert all(each.write.__doc__ for each in sections())
     with pytest.raises(ValueError, match="identifier"):
@@ -212,3 +213,16 @@ def test_estimates_of_a_set_show_their_note(report):
     estimate = report.columns[0].estimate("fd_studio")
     assert isinstance(estimate, Estimate)
     assert "biased upwards; floor at n=22 to 23" in headline.write(report).html
+
+
+def test_knees_are_told_for_every_setting_where_enough_guidances_were_swept(report, tmp_path):
+    assert knees_of_guidance.write(report) is None
+    swept = load([write_run(tmp_path / "swept", guidances=(1, 2, 4, 6, 9))])
+    part = knees_of_guidance.write(swept)
+    assert part is not None
+    assert str(part.html).count('<tr><th scope="row">') == 2
+    slopes = re.findall(r"mean CIELAB chroma rises by ([\d.]+) per unit", words_of(part.html))
+    assert [float(each) for each in slopes] == pytest.approx([4.5, 4.5], rel=0.15)
+    assert "share of pixels rises by" in words_of(part.html)
+    short = load([write_run(tmp_path / "short", guidances=(1, 2, 4, 6), asked=prompts()[:3])])
+    assert "no knee: 3 prompts" in words_of(knees_of_guidance.write(short).html)

@@ -1,0 +1,41 @@
+"""Where guidance begins to give way: the knee of each paired curve of saturation, clipping, contrast and detail."""
+
+from __future__ import annotations
+
+from audit.knees import knees
+from audit.summary import points_of
+from audit.types import Interval, Json
+from reports.api import Part, section
+from reports.load import AuditInfo, Report
+from reports.page import fill
+from reports.words import with_interval
+
+FAMILY = "tone."
+FEWEST = 4  # guidances, fewer of which show no knee
+
+
+@section("knees", title="Where guidance gives way", order=32)
+def knees_of_guidance(report: Report) -> Part | None:
+    """A table of knees: generator and other settings in rows, tone audits in columns; left out with few guidances."""
+    swept = {column.settings.get("guidance") for column in report.columns} - {None}
+    audits = [info for info in report.per_picture if info.name.startswith(FAMILY)]
+    if len(swept) < FEWEST or not audits:
+        return None
+    rows: dict[tuple[str, str], dict[str, Json]] = {}
+    for run in report.runs:
+        for info in audits:
+            for (generator, rest), found in knees(points_of(run.folder, info.name)).items():
+                rows.setdefault((report.who_ran(run, generator), rest), {})[info.name] = _cell(info, found)
+    told: list[Json] = [
+        {"who": who, "rest": rest, "cells": [cells.get(info.name) for info in audits]}
+        for (who, rest), cells in rows.items()
+    ]
+    return Part(fill("sections/knees.html", audits=audits, rows=told)) if told else None
+
+
+def _cell(info: AuditInfo, found: Interval) -> dict[str, Json]:
+    """The knee in words, or why there is none."""
+    if found.value is None:
+        return {"absent": found.note, "value": "", "interval": "", "note": ""}
+    value, interval = with_interval(found.value, found.low, found.high)
+    return {"absent": "", "value": value, "interval": interval, "note": f"{info.unit} {found.note}"}
