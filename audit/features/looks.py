@@ -1,4 +1,4 @@
-"""How a rendered face is likely to be perceived, by a linear reader of mouth and eyes taught on studio portraits.
+"""How a rendered face is likely to be perceived, by a linear reader of mouth and face taught on studio portraits.
 
 The face is laid on a template by its mesh; a patch of it in CIELAB is weighted, and the word with the largest sum is
 taken. What the reader knows are the studio's own drawn cues (lips, beard, lids, wrinkles). It says which words an
@@ -27,9 +27,9 @@ CORNERS = (33, 263, 152)  # mesh points: outer corners of the eyes, chin
 PLACES = ((20, 26), (44, 26), (32, 60))  # where they lie on the template, x, y
 PATCHES: Mapping[str, tuple[slice, slice]] = {
     "presentation": (slice(44, 56), slice(20, 44)),
-    "age": (slice(14, 34), slice(10, 54)),
+    "age": (slice(12, 58), slice(12, 52)),
 }
-"""Rows and columns of the template that are read: the mouth, the eyes with brows and crow's feet."""
+"""Rows and columns of the template that are read, even about its middle: the mouth; the face from brows to chin."""
 
 Floats = NDArray[np.float64]
 

@@ -27,7 +27,6 @@ from benchmarks.measure import write
 from generators.studio.drawing import facts
 from generators.studio.generator import understood
 
-
 MANY = 100  # scenes a prompt that a share of tones is told from
 
 

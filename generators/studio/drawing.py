@@ -27,7 +27,7 @@ FAMILY_SHARES: Mapping[str, float] = {
 }
 """Families in the order in which prompts are offered to them, and each one's share of a dataset."""
 TRAINING_SEEDS = 2_072
-"""A near-duplicate is drawn from the training scenes with seeds below this one, which every model that ships has seen."""
+"""A near-duplicate is drawn from the training scenes with seeds below this one: those that every model has seen."""
 SAMPLES = 16
 
 
