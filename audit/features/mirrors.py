@@ -24,7 +24,8 @@ IN_SIGHT, LEAST_SEEN = 0.5, 10.0
 """A reflection is looked for where this share of it, and so many cells, lie on the glass with nothing before them."""
 OTHER_SHAPE, OTHER_COLOUR, MISSING = 12.0, 6.0, 40.0
 """Pixels at 128 a side that another shape or colour counts for, and beyond which a reflection is not the object's."""
-SURE = 0.6  # least probability of both colours before they are held against each other
+EMPTY = 0.5  # share of its place that shows some reflection, below which a reflection is missing
+SURE = 0.65  # least probability of both colours before they are held against each other
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Pair:
         shown: the reflection that was found for it; None where none was.
         error: pixels at 128 a side between due and shown; None where nothing is shown.
         colour_differs: both colours are sure and are not the same.
+        unclear: nothing is shown for it, and yet the glass where it is due shows some reflection.
     """
 
     found: Found
@@ -43,6 +45,7 @@ class Pair:
     shown: Found | None
     error: float | None
     colour_differs: bool
+    unclear: bool
 
 
 def lower_edge(table: Table) -> Points | None:
@@ -75,13 +78,14 @@ def lower_edge(table: Table) -> Points | None:
 def pairs(table: Table, made: Standing) -> list[Pair] | None:
     """Every object whose reflection should be in sight, with what is shown; None where no mirror is found.
 
-    How high the glass begins is not known; the height that fits the reflections best is taken.
+    How high the glass begins is not known; the height that fits the reflections best is taken. What is unclear is left
+    out: reflections that overlap can be taken for one.
     """
     edge = lower_edge(table)
     if edge is None:
         return None
     trials = [_matched(table, made, edge, rise) for rise in RISES]
-    return min(trials, key=lambda some: _misfit(some))
+    return [pair for pair in min(trials, key=lambda some: _misfit(some)) if not pair.unclear]
 
 
 def _misfit(some: list[Pair]) -> float:
@@ -107,8 +111,15 @@ def _matched(table: Table, made: Standing, edge: Points, rise: float) -> list[Pa
         sure = shown is not None and min(shown.colour_share, solid.found.colour_share) >= SURE
         differs = shown is not None and shown.colour != solid.found.colour
         at = (round(float(due[0]), 1), round(float(due[1]), 1))
-        told.append(Pair(solid.found, at, shown, error, differs and sure))
+        unclear = shown is None and _shown_there(table, made, line, solid) >= EMPTY
+        told.append(Pair(solid.found, at, shown, error, differs and sure, unclear))
     return told
+
+
+def _shown_there(table: Table, made: Standing, line: Points, solid: Solid) -> float:
+    """Share of the cells where a solid's reflection is due that show some reflection."""
+    cover = made.cover(_across(line, solid.corners))
+    return float(cover[table.kinds == REFLECTION].sum()) / max(float(cover.sum()), 1e-9)
 
 
 def _apart(due: NDArray[np.float64], shown: Found, scale: float) -> float:

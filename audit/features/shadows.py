@@ -29,6 +29,8 @@ LEAST_CELLS, LEAST_FIT = 5.0, 0.3
 """A shadow is used with this many cells in sight, of which this much more is dark than light."""
 MISSED_CELLS, MISSED_FIT = 8.0, -0.3
 """Or where it should be: so many cells in sight, this much more of them light than dark."""
+SURE_CELLS, SURE_FIT, DOUBT = 10.0, 0.6, 0.6
+"""It is well seen with so many cells, of which so much more is dark; of a badly seen one's turn this share counts."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class Shadow:
     due_fit: float
     gain: float
     tip: tuple[float, float]
+
+    @property
+    def counted(self) -> float:
+        """Degrees of its turn that count, 0..180: all of them where it is well seen."""
+        return abs(self.turn) * (1.0 if self.cells >= SURE_CELLS and self.fit >= SURE_FIT else DOUBT)
 
     @property
     def usable(self) -> bool:

@@ -31,7 +31,7 @@ def shadow_figures(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[st
     residuals: dict[int, list[float]] = {}
     for case, score in zip(cases, scores, strict=True):
         if score.status == "ok":
-            residuals.setdefault(int(case.truth), []).append(max(abs(turn) for turn in score.evidence["turns"]))
+            residuals.setdefault(int(case.truth), []).append(max(score.evidence["counted"]))
     said = [(int(case.truth), score.value) for case, score in zip(cases, scores, strict=True) if score.status == "ok"]
     for turn in sorted(residuals):
         flagged = [value for truth, value in said if truth == turn]

@@ -9,7 +9,8 @@ from audit.audits import physics
 from audit.audits.physics import mirror, mirror_wrong, shadow, shadow_wrong
 from audit.features.ground import Camera
 from audit.features.objects import Table
-from audit.features.shadows import Light
+from audit.features.shadows import Light, Shadow
+from audit.types import Score
 from generators.studio import tabletop
 from generators.studio.drawing import stream
 from generators.studio.render import project
@@ -19,11 +20,15 @@ FIVE = [{"count": 3}, {"count": 1}, {"count": 1}]
 PAIR = [{"count": 1, "shape": "cone", "colour": "red"}, {"count": 1, "shape": "cube", "colour": "blue"}]
 
 
-def value(monkeypatch: pytest.MonkeyPatch, scorer, seen: Table) -> float:
+def told_of(monkeypatch: pytest.MonkeyPatch, scorer, seen: Table) -> Score:
     monkeypatch.setattr(physics, "finder", lambda: Perfect(seen))
     [score] = scorer()([view()])
     assert score.status == "ok", score.reason
-    return float(score.value)
+    return score
+
+
+def value(monkeypatch: pytest.MonkeyPatch, scorer, seen: Table) -> float:
+    return float(told_of(monkeypatch, scorer, seen).value)
 
 
 def reason(monkeypatch: pytest.MonkeyPatch, scorer, seen: Table) -> str:
@@ -75,9 +80,18 @@ def test_a_shadow_lies_on_the_line_from_the_light():
 
 def test_the_more_a_shadow_is_turned_the_greater_the_angle(monkeypatch):
     drawn, scene = laid(7, groups=FIVE)
-    found = [value(monkeypatch, shadow, table(drawn, scene, turn)) for turn in (0, 15, 30, 60)]
-    assert found == pytest.approx([0, 15, 30, 60], abs=8)
-    assert found == sorted(found)
+    told = [told_of(monkeypatch, shadow, table(drawn, scene, turn)) for turn in (0, 15, 30, 60)]
+    turns = [max(np.abs(each.evidence["turns"])) for each in told]
+    assert turns == pytest.approx([0, 15, 30, 60], abs=8)
+    values = [each.value for each in told]
+    assert values == sorted(values)
+
+
+def test_of_a_badly_seen_shadow_less_of_its_turn_counts():
+    made = dict(solid=None, azimuth=0.0, turn=-50.0, due=30.0, due_fit=0.0, gain=9.0, tip=(0.0, 0.0))
+    well, badly = (Shadow(cells=30.0, fit=fit, **made) for fit in (0.8, 0.4))
+    assert well.counted == 50
+    assert badly.counted == pytest.approx(30)
 
 
 def test_one_turned_shadow_is_called_wrong_and_true_ones_are_not(monkeypatch):
