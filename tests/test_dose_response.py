@@ -48,7 +48,7 @@ PLANTS = (
     Dose("duplicate", "tabletop", "memorization.copied"),
     Dose("light_bias", "portraits", "bias.darker", sign=-1, honest=1.0, wish={"tone": 8}),
     Dose("man_bias", "portraits", "bias.presentation", sign=-1, honest=1.0, wish={"presentation": "woman"}),
-    Dose("wrong_shadow", "tabletop", "physics.shadow_wrong", wish={"groups": [{"count": 4}], "mirror": False}),
+    Dose("wrong_shadow", "tabletop", "physics.light_wrong", wish={"mirror": False}),
     Dose("wrong_reflection", "tabletop", "physics.mirror_wrong", wish={"groups": [{"count": 2}], "mirror": True}),
 )
 

@@ -1,4 +1,4 @@
-"""Physics: do all shadows fall away from one light, and does a mirror show what stands before it?
+"""Physics: do all shadows fall away from one light, that which lights the objects; does a mirror show what is there?
 
 Objects, shadows and reflections are found by our own network, trained on rendered tables; the geometry is a camera with
 the studio's field of view. Nothing here knows whether a picture is real: it says which constraint fails, by how much.
@@ -10,15 +10,19 @@ import numpy as np
 
 from audit.api import ScoreOne, View, audit
 from audit.audits.count import boxed
+from audit.audits.tasks import pixels
 from audit.features.mirrors import MISSING, Pair, pairs
 from audit.features.objects import ObjectFinder, finder, seen
-from audit.features.shadows import Lit, Shadow
+from audit.features.shading import Shading, shading
+from audit.features.shadows import Light, Lit, Shadow
 from audit.features.standing import Standing
 from audit.types import Json, Score
 
 LEAST_PAIRS = 3
+LEAST_MARGIN = 0.1  # of brightness that a light explains better than any from the other side
 MOST_MIRRORED = 3  # objects, more of which stand before each other in a mirror
 WRONG_TURN = 17.0  # degrees, by `audit.train.object_bounds` for the finder that ships
+WRONG_LIGHT = 45.0  # degrees, likewise
 WRONG_PLACE = 13.0  # pixels at 128 a side, likewise
 
 
@@ -68,6 +72,49 @@ def shadow_wrong(angle: float = WRONG_TURN) -> ScoreOne:
 
 
 @audit(
+    "physics.light",
+    version=1,
+    better="lower",
+    unit="degrees",
+    source="light by the shading of solids (Johnson & Farid 2005) against the light of all shadows",
+    headline=False,
+)
+def light() -> ScoreOne:
+    """How far the light that shades the objects lies from the one that throws their shadows, around the table.
+
+    Where shading or shadows do not tell a side there is nothing to say. One object is enough.
+    """
+    find = finder()
+
+    def score(view: View) -> Score:
+        found = lights_in(view, find)
+        return Score.skipped(found) if isinstance(found, str) else Score.of(_apart(*found), **_light_evidence(*found))
+
+    return score
+
+
+@audit(
+    "physics.light_wrong",
+    version=1,
+    better="lower",
+    unit="share of pictures",
+    source="ours: physics.light above an angle that one in twenty consistent scenes reaches",
+    statistic="rate",
+)
+def light_wrong(angle: float = WRONG_LIGHT) -> ScoreOne:
+    """Whether objects are lit from one side and throw shadows as if from another, by more than `angle` degrees."""
+    find = finder()
+
+    def score(view: View) -> Score:
+        found = lights_in(view, find)
+        if isinstance(found, str):
+            return Score.skipped(found)
+        return Score.of(float(_apart(*found) > angle), **_light_evidence(*found))
+
+    return score
+
+
+@audit(
     "physics.mirror",
     version=1,
     better="lower",
@@ -96,15 +143,15 @@ def mirror() -> ScoreOne:
     source="ours: physics.mirror beyond a distance that one in twenty true mirrors reaches, or another colour",
     statistic="rate",
 )
-def mirror_wrong(pixels: float = WRONG_PLACE) -> ScoreOne:
-    """Whether a reflection is missing, more than `pixels` out of place, or of another colour than its object."""
+def mirror_wrong(place: float = WRONG_PLACE) -> ScoreOne:
+    """Whether a reflection is missing, more than `place` pixels out of place, or of another colour than its object."""
     find = finder()
 
     def score(view: View) -> Score:
         found = pairs_in(view, find)
         if isinstance(found, str):
             return Score.skipped(found)
-        wrong = any(_error(pair) > pixels or pair.colour_differs for pair in found)
+        wrong = any(_error(pair) > place or pair.colour_differs for pair in found)
         return Score.of(float(wrong), **_mirror_evidence(found))
 
     return score
@@ -117,10 +164,26 @@ def shadows_in(view: View, find: ObjectFinder) -> list[Shadow] | str:
         return "no objects on a table were found"
     if len(stood.table.objects) < LEAST_PAIRS:
         return f"{len(stood.table.objects)} objects on the table; three are needed"
-    usable = [each for each in view.once("shadows", lambda: Lit(stood).shadows()) if each.usable]
+    usable = [
+        each for each in view.once("shadows", lambda: view.once("lit", lambda: Lit(stood)).shadows()) if each.usable
+    ]
     if len(usable) < LEAST_PAIRS:
         return f"{len(usable)} objects with a shadow in sight; three are needed"
     return usable
+
+
+def lights_in(view: View, find: ObjectFinder) -> tuple[Light, Shading] | str:
+    """The light of all shadows and that of the shading, or why one of them is not told."""
+    stood = standing_in(view, find)
+    if stood is None:
+        return "no objects on a table were found"
+    lit = lit_in(view, stood)
+    if not stood.solids or not lit.told:
+        return "no shadow is in sight"
+    shaded = view.once("shading", lambda: shading(pixels(view), stood))
+    if shaded is None or shaded.margin < LEAST_MARGIN:
+        return "shading does not tell a side"
+    return lit.light, shaded
 
 
 def pairs_in(view: View, find: ObjectFinder) -> list[Pair] | str:
@@ -134,6 +197,11 @@ def pairs_in(view: View, find: ObjectFinder) -> list[Pair] | str:
     if found is None:
         return "no mirror was found"
     return found or "the mirror should show none of the objects"
+
+
+def lit_in(view: View, stood: Standing) -> Lit:
+    """The table with its shadows."""
+    return view.once("lit", lambda: Lit(stood))
 
 
 def worst(thrown: list[Shadow]) -> float:
@@ -150,6 +218,20 @@ def standing_in(view: View, find: ObjectFinder) -> Standing | None:
 
 def _error(pair: Pair) -> float:
     return MISSING if pair.error is None else pair.error
+
+
+def _apart(thrown: Light, shaded: Shading) -> float:
+    return abs((thrown.azimuth - shaded.azimuth + 180) % 360 - 180)
+
+
+def _light_evidence(thrown: Light, shaded: Shading) -> dict[str, Json]:
+    return {
+        "apart": round(_apart(thrown, shaded), 1),
+        "shadows_point": round(thrown.azimuth % 360, 1),
+        "shading_says": round(shaded.azimuth, 1),
+        "explained": round(shaded.explained, 3),
+        "margin": round(shaded.margin, 3),
+    }
 
 
 def _shadow_evidence(thrown: list[Shadow]) -> dict[str, Json]:

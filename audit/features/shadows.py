@@ -117,6 +117,13 @@ class Lit:
             max(first, key=lambda at: self._value(self.solids, *at)), self.solids, (6.0, 3.0, 1.5, 0.75)
         )
 
+    @property
+    def told(self) -> bool:
+        """Whether the shadows of that light are there to be seen."""
+        cover = np.maximum.reduce([self.thrown(solid, self.light, self.middle) for solid in self.solids])
+        cells, fit = _agreement(cover, self.seen)
+        return cells >= LEAST_CELLS and fit >= LEAST_FIT
+
     def light_of(self, others: Sequence[Solid]) -> Light:
         """The light of some of the solids, near that of all."""
         start = (self.light.azimuth, self.light.length, self.light.nearness)

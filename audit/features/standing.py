@@ -33,6 +33,8 @@ _SOLIDS = {
     "ring": solids.ring(0.8 / 0.54, 0.5, 16, 6),
 }
 """The studio's solids at height 1."""
+FACES = {name: solid.faces.astype(np.int64) for name, solid in _SOLIDS.items()}
+"""Triangles of each solid as rows of its corners."""
 TURNING = ("cube", "pyramid")
 Cells = NDArray[np.float32]
 
@@ -59,13 +61,18 @@ class Standing:
         fits = [(each, self._fitted(each)) for each in self.table.objects]
         return [Solid(each, self._corners(each, at), at[:2]) for each, at in fits if at is not None]
 
+    def cells_of(self, points: Points) -> Points:
+        """Where points (n, 3) are seen, x, y in cells of the finder's maps; nan behind the camera."""
+        at: Points = (self.camera.pixels(points) + self.table.shift) / (2 * self.table.scale)
+        return at
+
     def cover(self, points: Points) -> Cells:
         """Share (64, 64) of each cell inside the outline around points (n, 3)."""
-        shown = self.camera.pixels(points)
+        shown = self.cells_of(points)
         shown = shown[np.isfinite(shown).all(axis=1)]
         drawn = np.zeros((GRID * FINE, GRID * FINE), np.uint8)
         if len(shown) >= 3:
-            fine = (shown + self.table.shift) * (FINE * 4 / self.table.scale) - 4
+            fine = shown * FINE * 8 - 4
             outline = cv2.convexHull(np.clip(np.rint(fine), -(2**15), 2**15).astype(np.int32))
             cv2.fillConvexPoly(drawn, outline, 255, cv2.LINE_8, 3)
         shares: Cells = cv2.resize(drawn, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32) / 255

@@ -2,8 +2,9 @@
 
     python -m audit.train.object_bounds --scenes 100
 
-Prints the angle and the distance that 3 in a hundred consistent scenes reach, to be written into WRONG_TURN and
-WRONG_PLACE after the finder was trained again. Seeds lie in a range of their own: none is in a calibration.
+Prints the angles and the distance that 3 in a hundred consistent scenes reach, to be written into WRONG_TURN,
+WRONG_LIGHT and WRONG_PLACE after the finder was trained again. Seeds lie in a range of their own: none is in a
+calibration.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 
 import numpy as np
 
-from audit.audits.physics import mirror, shadow
+from audit.audits.physics import light, mirror, shadow
 from audit.features.objects import finder
 from audit.trial import Case
 from audit.trials.count import arranged
@@ -22,7 +23,7 @@ from generators.api import Pixels
 from generators.studio.drawing import draw
 
 BOUNDS_FROM = 6_000_000_000
-QUANTILE = 0.97
+SHARES = (0.1, 0.5, 0.9, 0.95, 0.97)
 
 
 def values(scores: list[Score]) -> np.ndarray:
@@ -40,16 +41,15 @@ def bounds(scenes: int) -> None:
     seeds = range(BOUNDS_FROM, BOUNDS_FROM + scenes)
     for turn in (0, 15):
         turns = scored(shadow, [turned(seed, turn)[0] for seed in seeds])
-        told = ", ".join(f"{share:.0%} {np.quantile(turns, share):.1f}" for share in (0.1, 0.5, 0.9, 0.95, QUANTILE))
+        told = ", ".join(f"{share:.0%} {np.quantile(turns, share):.1f}" for share in SHARES)
         print(f"shadows turned by {turn}: {len(turns)} of {scenes}: {told} degrees", flush=True)
-    for defect in (0.0, 1.0):
-        defects = {"wrong_reflection": defect}
-        pictures = [
-            draw("tabletop", {"mirror": True}, seed=seed, defects=defects, size=128).image for seed in seeds[::2]
-        ]
-        errors = scored(mirror, pictures)
-        told = ", ".join(f"{share:.0%} {np.quantile(errors, share):.1f}" for share in (0.1, 0.5, 0.9, 0.95, QUANTILE))
-        print(f"mirrors, wrong {defect:.0%}: {len(errors)} of {len(pictures)}: {told} pixels", flush=True)
+    for audit, name, unit in ((light, "wrong_shadow", "degrees"), (mirror, "wrong_reflection", "pixels")):
+        for defect in (0.0, 1.0):
+            wish, defects = {"mirror": audit is mirror}, {name: defect}
+            pictures = [draw("tabletop", wish, seed=seed, defects=defects, size=128).image for seed in seeds[::2]]
+            errors = scored(audit, pictures)
+            told = ", ".join(f"{share:.0%} {np.quantile(errors, share):.1f}" for share in SHARES)
+            print(f"{name} {defect:.0%}: {len(errors)} of {len(pictures)}: {told} {unit}", flush=True)
     find, number, kinds = finder(), 0, 0
     for place, seed in enumerate(seeds):
         drawn = arranged(seed, 1 + place % 6)

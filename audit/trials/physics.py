@@ -1,4 +1,4 @@
-"""Tables on which one shadow falls as if from another light, and mirrors that show another scene."""
+"""Tables on which one shadow, or all, fall as if from another light, and mirrors that show another scene."""
 
 from __future__ import annotations
 
@@ -115,6 +115,48 @@ def carried(light: Light, around: np.ndarray, degrees: float) -> Light:
     x, y = np.asarray(light.position[:2]) - around
     turned_x, turned_y = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
     return replace(light, position=(float(around[0] + turned_x), float(around[1] + turned_y), light.position[2]))
+
+
+def light_figures(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[str, Interval]:
+    """Mean angle between the two lights on clean and on planted tables, and its AUROC."""
+    told = [(case, score) for case, score in zip(cases, scores, strict=True) if score.status == "ok"]
+    clean, planted = (
+        [score.evidence["apart"] for case, score in told if case.planted == struck] for struck in (False, True)
+    )
+    if min(len(clean), len(planted)) < 2:
+        return {}
+    means = {
+        f"apart_{name}": mean_interval(some, [str(n) for n in range(len(some))])
+        for name, some in (("clean", clean), ("planted", planted))
+    }
+    return {**means, "auroc": auroc(planted, clean)}
+
+
+@trial(
+    "physics.light_wrong",
+    domain="studio",
+    count=240,
+    quick=24,
+    planted="rendered tables of one to six objects; in every other one all shadows fall as if from another light, 40 "
+    "to 180 degrees around the table",
+    limits="Solids with flat faces tell few sides: a cube seen straight on, or pyramids alone, can be off by 45 "
+    "degrees. Solids are those the finder knows, light is one lamp.",
+    goals={"sensitivity": ">= 0.90", "specificity": ">= 0.95"},
+    measure=light_figures,
+)
+def shadows_of_another_light(count: int) -> Iterator[Case]:
+    """Tables as they are, and with the shadows of another light, in turn."""
+    from generators.studio.drawing import draw
+
+    for place, seed in enumerate(seeds("physics.light", count)):
+        drawn = draw("tabletop", {"mirror": False}, seed=seed, defects={"wrong_shadow": float(place % 2)}, size=SIZE)
+        yield Case(
+            pixels=drawn.image,
+            planted=bool(place % 2),
+            truth=drawn.drawn["shadow_error"],
+            prompt=Prompt(id=str(seed), text=drawn.caption),
+            groups={"objects": str(len(drawn.drawn["objects"]))},
+        )
 
 
 def mirror_figures(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[str, Interval]:

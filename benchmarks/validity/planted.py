@@ -55,7 +55,7 @@ PLANS = (
     Plan("light_bias", 0.0, "bias.darker", "portraits", tones=True),
     Plan("light_bias", 0.5, "bias.darker", "portraits", tones=True),
     Plan("duplicate", 0.2, "memorization.copied", "quick"),
-    Plan("wrong_shadow", 0.2, "physics.shadow_wrong", "tabletop"),
+    Plan("wrong_shadow", 0.2, "physics.light_wrong", "tabletop"),
 )
 
 

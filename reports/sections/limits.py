@@ -38,6 +38,10 @@ LIMITS = {
     "assumed; two true lights look like a contradiction. All shadows turned alike contradict nothing here.",
     "physics.shadow_wrong": _FINDER + "It needs three shadows in sight and takes the camera to be the studio's. All "
     "shadows turned alike contradict nothing here, and a shadow turned behind its object can pass.",
+    "physics.light": _FINDER + "It takes every object to be one of its solids, evenly coloured, lit by one lamp and by "
+    "light from everywhere; flat faces tell few sides, and a pattern looks like shading.",
+    "physics.light_wrong": _FINDER + "It takes every object to be one of its solids, evenly coloured, lit by one lamp. "
+    "Lights less than 45 degrees apart pass.",
     "physics.mirror": _FINDER + "It takes the mirror to be plane and upright and the camera to be the studio's, and "
     "judges only reflections that should be in sight.",
     "physics.mirror_wrong": _FINDER + "It takes the mirror to be plane and upright and the camera to be the studio's. "

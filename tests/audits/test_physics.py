@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from audit.audits import physics
-from audit.audits.physics import mirror, mirror_wrong, shadow, shadow_wrong
+from audit.audits.physics import light, light_wrong, mirror, mirror_wrong, shadow, shadow_wrong
 from audit.features.ground import Camera
 from audit.features.objects import Table
 from audit.features.shadows import Light, Shadow
+from audit.trials.physics import carried
 from audit.types import Score
 from generators.studio import tabletop
+from generators.studio.alike import alike
 from generators.studio.drawing import stream
-from generators.studio.render import project
+from generators.studio.render import project, render
+from generators.studio.scene import Scene
 from tests.audits.tables import Perfect, laid, table, view
 
 FIVE = [{"count": 3}, {"count": 1}, {"count": 1}]
@@ -88,7 +94,7 @@ def test_the_more_a_shadow_is_turned_the_greater_the_angle(monkeypatch):
 
 
 def test_of_a_badly_seen_shadow_less_of_its_turn_counts():
-    made = dict(solid=None, azimuth=0.0, turn=-50.0, due=30.0, due_fit=0.0, gain=9.0, tip=(0.0, 0.0))
+    made = {"solid": None, "azimuth": 0.0, "turn": -50.0, "due": 30.0, "due_fit": 0.0, "gain": 9.0, "tip": (0.0, 0.0)}
     well, badly = (Shadow(cells=30.0, fit=fit, **made) for fit in (0.8, 0.4))
     assert well.counted == 50
     assert badly.counted == pytest.approx(30)
@@ -98,6 +104,35 @@ def test_one_turned_shadow_is_called_wrong_and_true_ones_are_not(monkeypatch):
     drawn, scene = laid(5, groups=FIVE)
     assert value(monkeypatch, shadow_wrong, table(drawn, scene)) == 0
     assert value(monkeypatch, shadow_wrong, table(drawn, scene, 60, which=1)) == 1
+
+
+def lit_by(monkeypatch, scorer, seen: Table, scene: Scene) -> Score:
+    """The score of the table as its finder sees it, in the picture of a scene."""
+    picture = render(alike(scene), size=128, samples=8).image
+    monkeypatch.setattr(physics, "finder", lambda: Perfect(seen))
+    [score] = scorer()([replace(view(), image=torch.from_numpy(picture.transpose(2, 0, 1).copy()))])
+    return score
+
+
+@pytest.mark.parametrize("shape", ["ball", "cylinder", "cone", "pyramid", "ring"])
+def test_shading_and_shadows_tell_the_same_light_of_a_true_scene(monkeypatch, shape):
+    drawn, scene = laid(3, groups=[{"count": 2, "shape": shape, "colour": "red"}])
+    score = lit_by(monkeypatch, light, table(drawn, scene), scene)
+    assert score.status == "ok", score.reason
+    assert score.value < 30
+
+
+def test_the_angle_between_two_lights_is_told(monkeypatch):
+    drawn, scene = laid(3, groups=[{"count": 2, "shape": "ball", "colour": "red"}])
+    turned = replace(scene, lights=(carried(scene.lights[0], scene.points["contacts"][0, :2], 100),))
+    score = lit_by(monkeypatch, light, table(drawn, scene), turned)
+    assert score.value == pytest.approx(100, abs=35)
+    assert lit_by(monkeypatch, light_wrong, table(drawn, scene), turned).value == 1
+    assert lit_by(monkeypatch, light_wrong, table(drawn, scene), scene).value == 0
+
+
+def test_without_shading_no_light_is_told(monkeypatch):
+    assert reason(monkeypatch, light, table(*laid(5, groups=FIVE))) == "shading does not tell a side"
 
 
 def test_evidence_names_the_turned_one(monkeypatch):
