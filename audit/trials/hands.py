@@ -92,7 +92,7 @@ def _gap(cases: Sequence[Case], scores: Sequence[Score], planted: bool) -> Inter
 @trial(
     "hands.wrong",
     domain="studio",
-    count=600,
+    count=900,
     quick=100,
     planted="rendered hands of 3, 4, 6 or 7 digits (fingers more in the row, beside the little finger, forked, a "
     "second thumb; fingers fewer with a gap or respaced) among hands of five; walls, clutter, cartoon outlines, blur",

@@ -75,7 +75,7 @@ def false_alarms(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[str,
 @trial(
     "memorization.copied",
     domain="studio",
-    count=945,
+    count=1890,
     quick=42,
     planted="training scenes are drawn again as they were, cropped to 80 to 95 %, mirrored, recoloured, grained, all "
     "of that at once, and with the camera nudged; clean: fresh scenes, some asked for by a training caption",
