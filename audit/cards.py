@@ -70,16 +70,22 @@ class Card:
         return {name: _reached(self.figure(name).value, goal) for name, goal in self.goals.items()}
 
     @property
+    def validated(self) -> bool:
+        """False where it cannot tell defects apart as it should: it missed its AUROC, or any goal without a verdict."""
+        met = self.met()
+        return met.get("auroc", True) if self.sensitivity.value is not None else all(met.values())
+
+    @property
     def worth(self) -> str:
-        """What the detector is worth, in words; "not validated" where one without a verdict missed its goal."""
+        """What the detector is worth, in words, after "not validated" where it is not."""
         rates = {"sensitivity": self.sensitivity, "specificity": self.specificity}
         told = [f"{name} {words(each)}" for name, each in rates.items() if each.value is not None]
-        if told:
+        if told and self.validated:
             return f"{self.domain}: {', '.join(told)}"
         measures = [f"{name} {words(each)}" for name, each in self.measures.items() if name in self.goals]
         missed = [f"{name} {self.goals[name]}" for name, met in self.met().items() if not met]
-        told_words = f"{self.domain}: {', '.join(measures) or f'n {self.n}'}"
-        return f"not validated: {told_words}; the goal was {', '.join(missed)}" if missed else told_words
+        told_words = f"{self.domain}: {', '.join(told + measures) or f'n {self.n}'}"
+        return told_words if self.validated else f"not validated: {told_words}; the goal was {', '.join(missed)}"
 
     def refusal(self, version: int, options: Mapping[str, Json], weights: Mapping[str, str]) -> str:
         """Why this card does not speak for a detector as it is now; "" where it does."""

@@ -22,7 +22,7 @@ def corrected(choice: Choice, estimates: Sequence[Estimate], points: Sequence[Po
     if choice.card is None:
         return [replace(each, card=f"not validated: {choice.doubt}") for each in estimates]
     told = [replace(each, card=choice.card.worth) for each in estimates]
-    if choice.audit.statistic != "rate" or choice.card.sensitivity.value is None:
+    if choice.audit.statistic != "rate" or choice.card.sensitivity.value is None or not choice.card.validated:
         return told
     return [
         _freed(choice, each, [p for p in points if (p.generator, p.cell) == (each.generator, each.cell)])

@@ -128,6 +128,19 @@ def test_rates_are_corrected_by_the_card(tmp_path):
     assert estimate.card.startswith("toys: sensitivity 0.75")
 
 
+def test_a_detector_that_missed_its_auroc_is_not_validated_and_corrects_nothing():
+    card = card_of(toys, 10)
+    poor = replace(card, measures={"auroc": calibrate.Interval(value=0.6)}, goals={"auroc": ">= 0.95"})
+    assert card.validated
+    assert not poor.validated
+    assert poor.worth.startswith("not validated: toys: sensitivity 0.75")
+    assert poor.worth.endswith("auroc 0.6; the goal was auroc >= 0.95")
+    choice = Choice(bright, {"limit": 100}, card=poor)
+    [estimate] = corrected(choice, estimates(bright, points(31, 100)), points(31, 100))
+    assert estimate.corrected is None
+    assert estimate.card == poor.worth
+
+
 def test_a_share_of_good_pictures_stays_one(tmp_path):
     good = replace(bright, better="higher")
     cards.write(card_of(toys, 10), tmp_path)

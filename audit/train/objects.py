@@ -234,7 +234,7 @@ def train(scenes: Scenes, out: Path, *, minutes: float, seed: int = 0) -> None:
     while spent < budget:
         done = spent / budget
         for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, done / 0.04 + 0.02) * 0.5 * (1 + np.cos(np.pi * done)) + 1e-5
+            group["lr"] = float(RATE * min(1.0, done / 0.04 + 0.02) * 0.5 * (1 + np.cos(np.pi * done)) + 1e-5)
         batch, told = next(feed)
         parts = losses(network(batch), told)
         optimiser.zero_grad()
