@@ -6,7 +6,7 @@ from audit.knees import knees
 from audit.summary import points_of
 from audit.types import Interval, Json
 from reports.api import Part, section
-from reports.load import AuditInfo, Report
+from reports.load import Report
 from reports.page import fill
 from reports.words import with_interval
 
@@ -25,7 +25,7 @@ def knees_of_guidance(report: Report) -> Part | None:
     for run in report.runs:
         for info in audits:
             for (generator, rest), found in knees(points_of(run.folder, info.name)).items():
-                rows.setdefault((report.who_ran(run, generator), rest), {})[info.name] = _cell(info, found)
+                rows.setdefault((report.who_ran(run, generator), rest), {})[info.name] = _cell(found)
     told: list[Json] = [
         {"who": who, "rest": rest, "cells": [cells.get(info.name) for info in audits]}
         for (who, rest), cells in rows.items()
@@ -33,9 +33,9 @@ def knees_of_guidance(report: Report) -> Part | None:
     return Part(fill("sections/knees.html", audits=audits, rows=told)) if told else None
 
 
-def _cell(info: AuditInfo, found: Interval) -> dict[str, Json]:
+def _cell(found: Interval) -> dict[str, Json]:
     """The knee in words, or why there is none."""
     if found.value is None:
-        return {"absent": found.note, "value": "", "interval": "", "note": ""}
+        return {"absent": found.note, "value": "", "interval": "", "notes": []}
     value, interval = with_interval(found.value, found.low, found.high)
-    return {"absent": "", "value": value, "interval": interval, "note": f"{info.unit} {found.note}"}
+    return {"absent": "", "value": value, "interval": interval, "notes": found.note.split("; ")}

@@ -221,8 +221,8 @@ def test_knees_are_told_for_every_setting_where_enough_guidances_were_swept(repo
     part = knees_of_guidance.write(swept)
     assert part is not None
     assert str(part.html).count('<tr><th scope="row">') == 2
-    slopes = re.findall(r"mean CIELAB chroma rises by ([\d.]+) per unit", words_of(part.html))
-    assert [float(each) for each in slopes] == pytest.approx([4.5, 4.5], rel=0.15)
-    assert "share of pixels rises by" in words_of(part.html)
+    slopes = [float(each) for each in re.findall(r"rises by ([\d.]+) per unit", words_of(part.html))]
+    assert [each for each in slopes if each > 1] == pytest.approx([4.5, 4.5], rel=0.15)  # saturation
+    assert len(slopes) == 4  # and clipping
     short = load([write_run(tmp_path / "short", guidances=(1, 2, 4, 6), asked=prompts()[:3])])
     assert "no knee: 3 prompts" in words_of(knees_of_guidance.write(short).html)
