@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from audit.statistics.rates import wilson
 from audit.trial import Case, seeds, trial
 from audit.types import Interval, Prompt, Score
 from generators.api import Pixels
@@ -140,3 +141,50 @@ def raised_fingers(count: int) -> Iterator[Case]:
             prompt=Prompt(id=str(seed), text="a photo of a hand", expect={"raised": asked, "digits": 5}),
             groups={"tone": str(drawn.drawn["tone"]), "view": drawn.drawn["view"]},
         )
+
+
+@trial(
+    "hands.wrong",
+    domain="suite hands",
+    count=1000,
+    quick=100,
+    planted="hands that the prompts of the suite `hands` ask for, in every other one of which the studio adds a finger "
+    "or takes one away",
+    limits="Most prompts fold some fingers, and one more folded finger hardly shows: more is missed than among hands "
+    "at large, where whole hands of 3, 4 and 7 digits are easy. It is this card that corrects rates.",
+    goals={"specificity": ">= 0.95"},
+    said=lambda score: score.evidence["digits"][0],
+    measure=lambda cases, scores: _by_defect(cases, scores),
+)
+def one_finger_off(count: int) -> Iterator[Case]:
+    """The suite's prompts in turn: as they are, with a finger more, as they are, with a finger less."""
+    from audit.suites import load
+    from generators.studio.drawing import draw
+    from generators.studio.generator import understood
+
+    prompts = load("hands").prompts
+    for place, seed in enumerate(seeds("hands.wrong suite", count)):
+        prompt = prompts[place // 4 % len(prompts)]
+        name, wish = understood(prompt.text) or ("hands", {})
+        defect = ("none", "extra_finger", "none", "missing_finger")[place % 4]
+        drawn = draw(name, wish, seed=seed, defects={defect: 1.0}, size=SIZE)
+        yield Case(
+            pixels=drawn.image,
+            planted=drawn.drawn["digits"] != 5,
+            truth=int(drawn.drawn["digits"]),
+            prompt=prompt,
+            groups={"defect": defect, "raised": str(drawn.asked["raised"]), "tone": str(drawn.drawn["tone"])},
+        )
+
+
+def _by_defect(cases: Sequence[Case], scores: Sequence[Score]) -> dict[str, Interval]:
+    """Sensitivity to either defect."""
+    found = {}
+    for defect in ("extra_finger", "missing_finger"):
+        mine = [
+            s.value == 1
+            for c, s in zip(cases, scores, strict=True)
+            if s.status == "ok" and c.groups["defect"] == defect
+        ]
+        found[f"found_{defect}"] = wilson(sum(mine), len(mine))
+    return found
