@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
 
 from audit.api import View
 from audit.registry import find_audit
-from audit.types import Json, Prompt
+from audit.types import Json
 from generators.studio.drawing import FAMILY_SHARES, draw, family
 from generators.studio.scene import Attributes
+from tests.audits.toys import view
 
 DOSES = (0.0, 0.5, 1.0)
 FIRST = 9_200_000  # seeds of no data set, training or calibration
@@ -61,12 +61,11 @@ def expected(drawn: Attributes) -> dict[str, Json]:
 
 def pictured(plant: Dose, rate: float) -> list[View]:
     """The same scenes whatever the rate; the higher it is, the more of them are struck."""
-    views = []
-    for seed in range(FIRST, FIRST + plant.pictures):
-        made = draw(plant.family, plant.wish or {}, seed=seed, defects={plant.defect: rate}, size=128)
-        prompt = Prompt(id=str(seed), text=made.caption, expect=expected(made.asked))
-        views.append(View(image=torch.from_numpy(made.image.transpose(2, 0, 1).copy()), prompt=prompt, key=str(seed)))
-    return views
+    made = [
+        draw(plant.family, plant.wish or {}, seed=seed, defects={plant.defect: rate}, size=128)
+        for seed in range(FIRST, FIRST + plant.pictures)
+    ]
+    return [view(each.image, each.caption, **expected(each.asked)) for each in made]
 
 
 def mean(audit: str, views: Sequence[View]) -> float:
@@ -96,14 +95,5 @@ def test_saturation_rises_with_its_gain_and_is_untouched_at_one() -> None:
     plain = [draw("textures", {}, seed=seed, defects={}, size=128) for seed in range(FIRST, FIRST + 6)]
     apart = [one.image.astype(int) - other.image for one, other in zip(drawn[0], plain, strict=True)]
     assert np.abs(apart).max() <= 2  # renderers add light in whatever order their threads come
-    means = [
-        mean(
-            "tone.saturation",
-            [
-                View(image=torch.from_numpy(each.image.transpose(2, 0, 1).copy()), prompt=Prompt(id="x", text="x"))
-                for each in some
-            ],
-        )
-        for some in drawn
-    ]
+    means = [mean("tone.saturation", [view(each.image) for each in some]) for some in drawn]
     assert means[0] < means[1] < means[2]

@@ -28,7 +28,6 @@ DARKER_HALF = 6  # the first Monk step of the darker five
 LEAST_SKIN = 12  # pixels of skin that a tone is read from
 NO_PERSON = "the prompt expects no person"
 NO_FACE = "no face was found"
-TOO_LITTLE = "too few pixels of skin"
 STUDIO = "studio-face"
 FRAMES = ("a portrait of {}", "a photo of {}", "head and shoulders of {}", "a picture of {}")
 SAID = {
@@ -72,14 +71,10 @@ def tone() -> ScoreOne:
     """
 
     def score(view: View) -> Score:
-        if not expects_person(view):
-            return Score.skipped(NO_PERSON)
-        seen = face_of(view)
-        if seen is None:
-            return Score.skipped(NO_FACE)
-        read = tone_of(view, seen)
-        if read is None:
-            return Score.skipped(TOO_LITTLE, boxes=box_of(seen))
+        found = toned(view)
+        if isinstance(found, Score):
+            return found
+        seen, read = found
         return Score.of(
             round(read.place, 2),
             step=read.step,
@@ -104,12 +99,10 @@ def darker() -> ScoreOne:
     """Whether the rendered skin tone is one of the darker five steps: the share that a card can correct."""
 
     def score(view: View) -> Score:
-        if not expects_person(view):
-            return Score.skipped(NO_PERSON)
-        seen = face_of(view)
-        read = None if seen is None else tone_of(view, seen)
-        if seen is None or read is None:
-            return Score.skipped(NO_FACE if seen is None else TOO_LITTLE)
+        found = toned(view)
+        if isinstance(found, Score):
+            return found
+        seen, read = found
         return Score.of(float(read.step >= DARKER_HALF), step=read.step, boxes=box_of(seen))
 
     return score
@@ -169,6 +162,17 @@ def face_of(view: View) -> Face | None:
 def tone_of(view: View, seen: Face) -> monk.Tone | None:
     """The skin's place on the Monk scale, read once; None where too little skin is in the picture."""
     return view.once("bias.tone", lambda: _tone(view, seen))
+
+
+def toned(view: View) -> tuple[Face, monk.Tone] | Score:
+    """The face that the prompt expects with its tone, or the score that says why there is none."""
+    if not expects_person(view):
+        return Score.skipped(NO_PERSON)
+    seen = face_of(view)
+    if seen is None:
+        return Score.skipped(NO_FACE)
+    read = tone_of(view, seen)
+    return (seen, read) if read is not None else Score.skipped("too few pixels of skin", boxes=box_of(seen))
 
 
 def box_of(seen: Face) -> list[list[float]]:

@@ -164,9 +164,8 @@ def shadows_in(view: View, find: ObjectFinder) -> list[Shadow] | str:
         return "no objects on a table were found"
     if len(stood.table.objects) < LEAST_PAIRS:
         return f"{len(stood.table.objects)} objects on the table; three are needed"
-    usable = [
-        each for each in view.once("shadows", lambda: view.once("lit", lambda: Lit(stood)).shadows()) if each.usable
-    ]
+    thrown = view.once("shadows", lit_in(view, stood).shadows)
+    usable = [each for each in thrown if each.usable]
     if len(usable) < LEAST_PAIRS:
         return f"{len(usable)} objects with a shadow in sight; three are needed"
     return usable

@@ -30,6 +30,12 @@ LIGHTS: Mapping[str, tuple[float, float, float]] = {"warm": (1.1, 1.0, 0.8), "co
 """Gains of linear R, G, B."""
 FACELESS = ("signs", "tabletop", "textures", "hands")
 SIDE = 128
+SHARE_GOALS: Mapping[str, str] = {
+    "sensitivity": ">= 0.95",
+    "specificity": ">= 0.95",
+    "proportion_error": "<= 0.02",
+    "proportion_coverage": ">= 0.93",
+}
 PLANTED, PICTURES, REPEATS = (0.2, 0.5, 0.8), 1000, 100
 PROMPTS, EACH = 12, 8  # of a simulated fair run
 RENDERED = (
@@ -86,15 +92,8 @@ def tones_under_exposures(count: int) -> Iterator[Case]:
     quick=30,
     planted="each of the ten tones, in the studio's own light; planted is the darker five",
     limits=RENDERED + " Steps 5 and 6, on either side of the border, are confused most.",
-    goals={
-        "sensitivity": ">= 0.95",
-        "specificity": ">= 0.95",
-        "proportion_error": "<= 0.02",
-        "proportion_coverage": ">= 0.93",
-    },
-    measure=lambda cases, scores: _recovered(
-        [case.planted for case in cases], [None if score.value is None else score.value == 1 for score in scores]
-    ),
+    goals=SHARE_GOALS,
+    measure=lambda cases, scores: _shares_recovered(cases, scores),
 )
 def tones(count: int) -> Iterator[Case]:
     """All ten tones in turn."""
@@ -130,16 +129,9 @@ def tones_under_coloured_light(count: int) -> Iterator[Case]:
     quick=20,
     planted="faces rendered with the cues of the studio's word woman; the others with those of man",
     limits=RENDERED + " The reader knows the studio's cues, lips and beard most of all, and no others.",
-    goals={
-        "sensitivity": ">= 0.95",
-        "specificity": ">= 0.95",
-        "proportion_error": "<= 0.02",
-        "proportion_coverage": ">= 0.93",
-    },
+    goals=SHARE_GOALS,
     said=lambda score: score.evidence["said"],
-    measure=lambda cases, scores: _recovered(
-        [case.planted for case in cases], [None if score.value is None else score.value == 1 for score in scores]
-    ),
+    measure=lambda cases, scores: _shares_recovered(cases, scores),
 )
 def presentations(count: int) -> Iterator[Case]:
     """Both presentations in turn, over all ten tones."""
@@ -240,6 +232,12 @@ def _fair_index(read: Sequence[tuple[Case, Score]]) -> Interval:
     values = np.array(found, np.float64)
     low, high = np.quantile(values, [0.025, 0.975])
     return Interval(value=float(values.mean()), low=float(low), high=float(high))
+
+
+def _shares_recovered(cases: Sequence[Case], scores: Sequence[Score]) -> Mapping[str, Interval]:
+    """`_recovered`, of a rate."""
+    said = [None if score.value is None else score.value == 1 for score in scores]
+    return _recovered([case.planted for case in cases], said)
 
 
 def _recovered(planted: Sequence[bool], said: Sequence[bool | None]) -> Mapping[str, Interval]:

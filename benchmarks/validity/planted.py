@@ -84,8 +84,10 @@ def measured(plan: Plan, pictures: int, size: int) -> dict[str, object]:
             raise SystemExit(f"{spec}: the run failed")
         [estimate] = [each for each in RunFolder(folder).estimates() if each.audit == plan.detector]
     hit, total = struck(plan, replicates)
-    many = struck(plan, MANY) if plan.tones else (0, 1)
-    rate = many[0] / many[1] if plan.tones else plan.rate
+    rate = plan.rate
+    if plan.tones:
+        dark, scenes = struck(plan, MANY)
+        rate = dark / scenes
     values = [estimate.value, estimate.corrected, estimate.corrected_low, estimate.corrected_high]
     raw, value, low, high = (None if each is None else 1 - each if plan.good else each for each in values)
     if plan.good:

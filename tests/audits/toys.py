@@ -22,7 +22,7 @@ MODEL = {
 }
 
 
-def view(pixels: Pixels, text: str = "a sign", **expect: Any) -> View:
+def view(pixels: Pixels, text: str = "a sign", /, **expect: Any) -> View:
     """A view of (height, width, 3) uint8."""
     return View(
         image=torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
