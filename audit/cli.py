@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit.config import ConfigError, parser, run_config
+from audit.config import ConfigError, run_config
+from audit.parser import parser
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -76,11 +77,42 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from audit.export import export
+    from audit.export import export, table_file
     from audit.store import RunFolder
 
-    count = export(RunFolder(arguments.run), Path(arguments.to))
-    print(f"{arguments.to}: {count} pictures, prompts.csv, scores.csv, estimates.csv")
+    form, pictures = arguments.format, arguments.pictures
+    tables = ("prompts", "scores", "estimates", "contrasts")
+    count = export(RunFolder(arguments.run), Path(arguments.to), form=form, pictures=pictures)
+    print(f"{arguments.to}: {count} pictures, {', '.join(table_file(name, form) for name in tables)}")
+    return DONE
+
+
+def _modelcard(arguments: argparse.Namespace) -> int:
+    from audit.modelcard import audited, fresh_card, write_card
+    from audit.store import RunFolder
+
+    folder = RunFolder(arguments.run)
+    if not arguments.out:
+        print(fresh_card(audited(folder, arguments.generator or None)))
+        return DONE
+    count = write_card(folder, Path(arguments.out), arguments.generator or None)
+    print(f"{arguments.out}: {count} results")
+    return DONE
+
+
+def _track(arguments: argparse.Namespace) -> int:
+    from audit.store import RunFolder
+    from audit.track import PROJECT, track
+
+    directory = Path(arguments.dir) if arguments.dir else None
+    told = track(
+        RunFolder(arguments.run),
+        arguments.to,
+        project=arguments.project or PROJECT,
+        uri=arguments.uri or None,
+        directory=directory,
+    )
+    print(f"{told.where}: {told.new} new, {told.old} there already. {told.hint}".strip())
     return DONE
 
 
@@ -133,12 +165,36 @@ def _list(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _gate(arguments: argparse.Namespace) -> int:
+    from audit.compare import Side
+    from audit.policy import read_policy
+    from audit.store import RunFolder
+    from reports.gating import initialise, judge, self_test
+
+    baseline = Side.of(RunFolder(arguments.baseline), arguments.baseline_generator)
+    path = Path(arguments.policy)
+    if arguments.init:
+        print(initialise(baseline, path))
+        return DONE
+    policy = read_policy(path)
+    candidate = Side.of(RunFolder(arguments.candidate), arguments.candidate_generator) if arguments.candidate else None
+    out = Path(arguments.out) if arguments.out else (candidate or baseline).folder.path / "gate"
+    if arguments.self_test:
+        return self_test(baseline, candidate, policy, out, splits=arguments.splits, tell=print)
+    if candidate is None:
+        raise ConfigError("no candidate given: audit gate BASELINE CANDIDATE; or ask for --init or --self-test")
+    return judge(baseline, candidate, policy, out, tell=print)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
+    "gate": _gate,
     "list": _list,
     "report": _report,
     "weights": _weights,
     "export": _export,
+    "modelcard": _modelcard,
+    "track": _track,
     "score": _score,
     "show": _show,
     "calibrate": _calibrate,
@@ -184,15 +240,19 @@ def _input_errors() -> tuple[type[ValueError], ...]:
     """What bad input raises, loaded once something was raised; any other error is a bug and keeps its traceback."""
     from audit.calibrate import CalibrationError
     from audit.cards import CardError
+    from audit.compare import CompareError
+    from audit.modelcard import ModelCardError
     from audit.plan import PlanError
+    from audit.policy import PolicyError
     from audit.registry import UnknownNameError
     from audit.score import OptionError
     from audit.store import StoreError
     from audit.suites import SuiteError
+    from audit.track import TrackError
     from generators.api import GeneratorError
 
     own = PlanError, UnknownNameError, OptionError, StoreError, SuiteError, GeneratorError
-    return *own, CardError, CalibrationError
+    return *own, CardError, CalibrationError, CompareError, PolicyError, ModelCardError, TrackError
 
 
 if __name__ == "__main__":

@@ -50,6 +50,34 @@ def figure(
     return {"name": name, "ratio": ratio["wall"], "ratio_cpu": ratio["cpu"], "goal": goal, "unit": unit, "arms": arms}
 
 
+def differing(committed: Any, found: Any, within: float, where: str = "") -> list[str]:
+    """Where numbers of `found` lie further than `within` from those committed, or anything else is not equal.
+
+    >>> differing({"a": [0.95, "x"]}, {"a": [0.951, "x"]}, 0.01)
+    []
+    """
+    if isinstance(committed, dict) and isinstance(found, dict):
+        names = sorted({*committed, *found} - {"commit", "machine"})
+        return [d for name in names for d in differing(committed.get(name), found.get(name), within, f"{where}.{name}")]
+    if isinstance(committed, list) and isinstance(found, list) and len(committed) == len(found):
+        pairs = enumerate(zip(committed, found, strict=True))
+        return [each for at, (a, b) in pairs for each in differing(a, b, within, f"{where}[{at}]")]
+    numbers = isinstance(committed, int | float) and isinstance(found, int | float)
+    same = abs(committed - found) <= within if numbers else committed == found
+    return [] if same else [f"{where.lstrip('.')}: {committed} committed, {found} found"]
+
+
+def settle(path: Path, result: Mapping[str, Any], *, check: bool, within: float) -> None:
+    """Write a result, stamped; with `check` hold it against the committed one instead, and end with 1 if it differs."""
+    if not check:
+        path.write_text(json.dumps({**result, **stamp()}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return
+    found = differing(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(result)), within)
+    print("\n".join(found) or f"{path.name}: as committed")
+    if found:
+        raise SystemExit(1)
+
+
 def stamp() -> dict[str, str]:
     """The commit and the machine that a result belongs to."""
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)

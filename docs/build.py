@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from audit import suites
-from audit.cards import Card, cards, words
-from audit.config import parser
+from audit.api import Audit
+from audit.cards import Card, cards, of_detector, words
+from audit.parser import parser
 from audit.registry import audits
 
+NO_CARD = {
+    "set": "none; a statistic of a set has a floor and an interval in its place",
+    "rate": "none, so not validated: its rates are shown as they are and never corrected",
+    "mean": "none; it measures and gives no verdict",
+}
 PAGE = Path(__file__).parent / "reference.md"
 WIDTH = "110"
 
@@ -42,15 +49,33 @@ def commands() -> str:
 
 
 def audit_table() -> str:
-    """Every audit with what it measures, unit, direction, source and options."""
-    rows = [
+    """Every audit with what it measures, unit, direction, source, options and card."""
+    known = cards()
+    return "## Audits\n\n" + "\n\n".join(audit_entry(each, known) for each in audits().values())
+
+
+def audit_entry(each: Audit, known: Sequence[Card]) -> str:
+    """One audit."""
+    over = f"all pictures of a cell, by `{each.on}`" if each.kind == "set" else "a picture at a time"
+    when = "headline, runs by default" if each.headline else "runs when named, or when another audit needs it"
+    return (
         f"### `{each.name}` (version {each.version})\n\n{each.doc}\n\n"
         f"- unit: {each.unit}; better: {each.better}; summarised as: {each.statistic}\n"
+        f"- looks at: {over}; {when}; tasks: {', '.join(each.tasks)}\n"
         f"- source: {each.source}\n"
-        f"- options: {', '.join(f'`{k}={v!r}`' for k, v in each.options({}).items()) or 'none'}"
-        for each in audits().values()
-    ]
-    return "## Audits\n\n" + "\n\n".join(rows)
+        f"- options: {', '.join(f'`{k}={v!r}`' for k, v in each.options({}).items()) or 'none'}\n"
+        f"- card: {worth(each, known)}"
+    )
+
+
+def worth(each: Audit, known: Sequence[Card]) -> str:
+    """What the audit's card says, which card corrects where there are several, or why there is none."""
+    mine = [card for card in known if card.detector == each.name]
+    if not mine:
+        return NO_CARD["set" if each.kind == "set" else each.statistic if each.statistic == "rate" else "mean"]
+    used = of_detector(known, each.name)
+    told = [card.worth + (" (this one corrects)" if card is used and len(mine) > 1 else "") for card in mine]
+    return "; ".join(told)
 
 
 def card_table() -> str:
@@ -60,8 +85,8 @@ def card_table() -> str:
         "",
         "Written by `audit calibrate`; `audit cards` prints them in full.",
         "",
-        "| detector | n | sensitivity | specificity | abstains | further figures | goals |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| detector | n | sensitivity | specificity | abstains | further figures | goals | planted | limits |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *(card_row(card) for card in cards())])
 
@@ -71,7 +96,8 @@ def card_row(card: Card) -> str:
     rates = [words(each) for each in (card.sensitivity, card.specificity, card.abstain)]
     measures = "; ".join(f"{name} {words(each)}" for name, each in card.measures.items())
     goals = "; ".join(f"{name} {card.goals[name]} {'met' if met else '**missed**'}" for name, met in card.met().items())
-    return f"| `{card.name}` | {card.n} | {' | '.join(rates)} | {measures or '-'} | {goals or '-'} |"
+    cells = [f"`{card.name}`", str(card.n), *rates, measures or "-", goals or "-", card.planted, card.limits]
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
 def suite_table() -> str:

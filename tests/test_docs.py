@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.config import parser
+from audit.parser import parser
+from audit.registry import audits
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,6 +18,26 @@ def test_reference_page_is_current():
     script = "import sys; sys.path.insert(0, 'docs'); import build; sys.stdout.write(build.page())"
     made = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert made.stdout == (ROOT / "docs" / "reference.md").read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_every_audit_says_its_unit_direction_source_and_card() -> None:
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    for each in audits().values():
+        [entry] = re.findall(rf"^### `{re.escape(each.name)}` .*?(?=^##)", page, re.M | re.S)
+        for word in (f"unit: {each.unit}", f"better: {each.better}", f"source: {each.source}", "card: "):
+            assert f"- {word}" in entry or f"; {word}" in entry
+
+
+def test_every_command_and_flag_has_help() -> None:
+    [actions] = [each for each in parser()._actions if isinstance(each.choices, dict)]
+    helpless = [
+        f"{name} {' '.join(flag.option_strings) or flag.dest}"
+        for name, command in actions.choices.items()
+        for flag in command._actions
+        if not flag.help
+    ]
+    assert helpless == []
+    assert len(actions._choices_actions) == len(actions.choices)  # a command without help is not listed
 
 
 @pytest.mark.parametrize("line", re.findall(r"^audit .*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M))

@@ -25,9 +25,8 @@ from audit.statistics.resample import (
     GROUPS,
     checked,
     grouped,
-    jackknife_variance,
+    jackknifed,
     no_interval,
-    t_interval,
 )
 from audit.types import Interval
 
@@ -138,8 +137,7 @@ def frechet_interval(
     count = int(group.max()) + 1
     if count < FEWEST_GROUPS:
         return no_interval(value, count, note)
-    replicates = np.array(_left_out(rows, group, count, reference))
-    return t_interval(value, jackknife_variance(replicates), count - 1, note=note)
+    return jackknifed(value, _left_out(rows, group, count, reference), note=note)
 
 
 def split_half_floor(features: Floats, seed: int, n: int | None = None) -> float:

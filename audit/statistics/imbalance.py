@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from audit.statistics.resample import numbered, t_interval
+from audit.statistics.resample import jackknifed, numbered
 from audit.types import Interval
 
 FEWEST = 3
@@ -101,7 +101,7 @@ def over_prompts(values: ArrayLike, *, note: str = "") -> Interval:
     if len(numbers) < FEWEST:
         few = f"no interval: {len(numbers)} prompt{'s' * (len(numbers) != 1)}, at least {FEWEST} are needed"
         return Interval(value=mean, note="; ".join(part for part in (note, few) if part))
-    return t_interval(mean, float(numbers.var(ddof=1) / len(numbers)), len(numbers) - 1, note=note)
+    return jackknifed(mean, (numbers.sum() - numbers) / (len(numbers) - 1), note=note)
 
 
 def _shares(weights: ArrayLike) -> Floats:

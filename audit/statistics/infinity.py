@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.statistics.frechet import Moments, distance
-from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknife_variance, t_interval
+from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknife_variance, jackknifed
 from audit.types import Interval
 
 GROUPS = 12
@@ -73,11 +73,11 @@ def fd_infinity_interval(
     ours = {g: Moments.of(rows[group == g]) for g in range(count)}
     theirs, note = _reference_groups(reference, width, seed)
     value = fd_infinity(ours, theirs)
-    variance = jackknife_variance(np.array([fd_infinity(_without(ours, g), theirs) for g in range(count)]))
+    left_out = [fd_infinity(_without(ours, g), theirs) for g in range(count)]
+    further = 0.0
     if len(theirs) > 1:
-        left_out = [fd_infinity(ours, _without(theirs, g)) for g in theirs]
-        variance += jackknife_variance(np.array(left_out))
-    return t_interval(value, variance, count - 1, note=note)
+        further = jackknife_variance(np.array([fd_infinity(ours, _without(theirs, g)) for g in theirs]))
+    return jackknifed(value, left_out, further=further, note=note)
 
 
 def _reference_groups(reference: Floats | Moments, width: int, seed: int) -> tuple[Groups, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,11 +21,12 @@ Floats = NDArray[np.float64]
 def mean_interval(values: ArrayLike, clusters: Sequence[str], *, seed: int = 0, level: float = 0.95) -> Interval:
     """Mean of `values` (n,) with a bootstrap interval that resamples whole prompts.
 
-    Bias-corrected and accelerated (BCa) percentiles of 2000 seeded resamples. With fewer than 10 prompts percentiles
-    are too narrow, so a Student interval from the jackknife over prompts stands in, and the note says so; with one
+    Bias-corrected and accelerated (BCa) percentiles of 2000 seeded resamples, expanded for the number of prompts: plain
+    ones are too narrow, by the factor between Student's and the normal quantile and by that between n and n − 1. With
+    fewer than 10 prompts a Student interval from the jackknife over prompts stands in, and the note says so; with one
     prompt there is no interval, and of no values no mean.
 
-    Source: Efron 1987 (BCa); resampling clusters: Davison & Hinkley 1997, §3.8.
+    Source: Efron 1987 (BCa); Hesterberg 2015, §4.3 (expansion); resampling clusters: Davison & Hinkley 1997, §3.8.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or len(numbers) != len(clusters):
@@ -43,9 +45,8 @@ def mean_interval(values: ArrayLike, clusters: Sequence[str], *, seed: int = 0, 
         return _student(value, sums, sizes, level)
     if np.ptp(sums / sizes) == 0:
         return Interval(value=value, low=value, high=value, note="all prompts score the same")
-    means = _resampled(sums, sizes, np.random.default_rng(seed))
-    low, high = np.quantile(means, _bca_levels(value, means, _left_out(sums, sizes), level))
-    return Interval(value=value, low=float(low), high=float(high))
+    low, high = bootstrap(sums, sizes, seed=seed).interval(level)
+    return Interval(value=value, low=low, high=high)
 
 
 def paired_interval(
@@ -56,6 +57,56 @@ def paired_interval(
     if first.shape != second.shape:
         raise ValueError(f"{len(first)} scores before do not pair with {len(second)} after")
     return mean_interval(second - first, clusters, seed=seed, level=level)
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Resampled means and what expanded BCa needs to read them (Efron 1987, Eq. 3.8 and 6.6).
+
+    Attributes:
+        means: (RESAMPLES,), rising.
+        bias: z₀; acceleration: a.
+        prompts: how many were resampled.
+    """
+
+    means: Floats
+    bias: float
+    acceleration: float
+    prompts: int
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """The two quantiles of the resampled means that bound the true mean."""
+        ends = self.bias + self._expansion * stats.t.ppf([(1 - level) / 2, (1 + level) / 2], self.prompts - 1)
+        low, high = np.quantile(self.means, stats.norm.cdf(self.bias + ends / (1 - self.acceleration * ends)))
+        return float(low), float(high)
+
+    def above(self, bound: float) -> float:
+        """One-sided p-value of "the true mean is at most `bound`": the level at which BCa's lower end is the bound."""
+        count = len(self.means)
+        below = np.searchsorted(self.means, bound, "left") + np.searchsorted(self.means, bound, "right")
+        pull = stats.norm.ppf(np.clip(below / (2 * count), 0.5 / count, 1 - 0.5 / count)) - self.bias
+        end = pull / (1 + self.acceleration * pull) - self.bias
+        return float(stats.t.cdf(end / self._expansion, self.prompts - 1))
+
+    @property
+    def _expansion(self) -> float:
+        return float(np.sqrt(self.prompts / (self.prompts - 1)))
+
+
+def bootstrap(sums: Floats, sizes: Floats, *, seed: int = 0) -> Bootstrap:
+    """Resample whole prompts: sums (prompts,) of their values and how many values each has; at least two differ."""
+    value = float(sums.sum() / sizes.sum())
+    means = np.sort(_resampled(sums, sizes, np.random.default_rng(seed)))
+    below = (np.count_nonzero(means < value) + 0.5 * np.count_nonzero(means == value)) / len(means)
+    left_out = _left_out(sums, sizes)
+    pull = left_out.mean() - left_out
+    spread = np.square(pull).sum() ** 1.5
+    return Bootstrap(
+        means=means,
+        bias=float(stats.norm.ppf(np.clip(below, 0.5 / len(means), 1 - 0.5 / len(means)))),
+        acceleration=float((pull**3).sum() / (6 * spread)) if spread > 0 else 0.0,
+        prompts=len(sums),
+    )
 
 
 def _resampled(sums: Floats, sizes: Floats, rng: np.random.Generator) -> Floats:
@@ -73,18 +124,6 @@ def _left_out(sums: Floats, sizes: Floats) -> Floats:
     """The mean without each prompt; (prompts,)."""
     without: Floats = (sums.sum() - sums) / (sizes.sum() - sizes)
     return without
-
-
-def _bca_levels(value: float, means: Floats, left_out: Floats, level: float) -> Floats:
-    """Which two quantiles of the resampled means bound the interval (Efron 1987, Eq. 3.8 and 6.6)."""
-    below = (np.count_nonzero(means < value) + 0.5 * np.count_nonzero(means == value)) / len(means)
-    bias = stats.norm.ppf(np.clip(below, 0.5 / len(means), 1 - 0.5 / len(means)))
-    pull = left_out.mean() - left_out
-    spread = np.square(pull).sum() ** 1.5
-    acceleration = float((pull**3).sum() / (6 * spread)) if spread > 0 else 0.0
-    ends = bias + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    levels: Floats = stats.norm.cdf(bias + ends / (1 - acceleration * ends))
-    return levels
 
 
 def _student(value: float, sums: Floats, sizes: Floats, level: float) -> Interval:

@@ -20,8 +20,8 @@ from audit.statistics.resample import (
     checked,
     grouped,
     jackknife_variance,
+    jackknifed,
     no_interval,
-    t_interval,
 )
 from audit.types import Interval
 
@@ -115,9 +115,9 @@ def mmd_interval(
     value = scale * sums.value()
     if count < FEWEST_GROUPS or others < FEWEST_GROUPS:
         return no_interval(value, min(count, others))
-    ours = scale * np.array([sums.value(without=g) for g in range(count)])
+    ours = [scale * sums.value(without=g) for g in range(count)]
     theirs = scale * np.array([sums.value(without_reference=g) for g in range(others)])
-    return t_interval(value, jackknife_variance(ours) + jackknife_variance(theirs), count - 1)
+    return jackknifed(value, ours, further=jackknife_variance(theirs))
 
 
 class Sums:

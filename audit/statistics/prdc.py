@@ -8,14 +8,14 @@ tile by tile from a matrix product, so a distance that equals a radius up to rou
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit.statistics.means import mean_interval
 from audit.statistics.rates import rate_interval
-from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknife_variance, no_interval, t_interval
+from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknifed, left_out_of_mean, no_interval
 from audit.types import Interval
 
 K = 5
@@ -97,12 +97,22 @@ def prdc(features: Floats, reference: Reference) -> Prdc:
 
 def precision_interval(features: Floats, clusters: Sequence[str], reference: Reference) -> Interval:
     """Precision with a Wilson interval corrected for prompts; the reference is held fixed."""
-    return _guarded(features, reference, lambda rows: rate_interval(prdc(rows, reference).inside, clusters))
+
+    def compute(rows: Floats) -> Interval:
+        inside = prdc(rows, reference).inside
+        return left_out_of_mean(rate_interval(inside, clusters), inside, clusters)
+
+    return _guarded(features, reference, compute)
 
 
 def density_interval(features: Floats, clusters: Sequence[str], reference: Reference) -> Interval:
     """Density with a prompt-clustered bootstrap interval; the reference is held fixed."""
-    return _guarded(features, reference, lambda rows: mean_interval(prdc(rows, reference).depth, clusters))
+
+    def compute(rows: Floats) -> Interval:
+        depth = prdc(rows, reference).depth
+        return left_out_of_mean(mean_interval(depth, clusters), depth, clusters)
+
+    return _guarded(features, reference, compute)
 
 
 def recall_interval(features: Floats, clusters: Sequence[str], reference: Reference, *, seed: int = 0) -> Interval:
@@ -132,11 +142,10 @@ def _jackknife(
     count = int(group.max()) + 1
     if count < FEWEST_GROUPS or min(len(rows) - np.bincount(group)) <= reference.k:
         return no_interval(value, count)
-    replicates = np.array([pick(prdc(rows[group != g], reference)) for g in range(count)])
-    wide = t_interval(value, jackknife_variance(replicates), count - 1)
+    wide = jackknifed(value, [pick(prdc(rows[group != g], reference)) for g in range(count)])
     assert wide.low is not None
     assert wide.high is not None
-    return Interval(value=value, low=max(wide.low, 0.0), high=min(wide.high, 1.0))
+    return replace(wide, low=max(wide.low, 0.0), high=min(wide.high, 1.0))
 
 
 def _guarded(features: Floats, reference: Reference, compute: Callable[[Floats], Interval]) -> Interval:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from audit.types import Interval
@@ -51,6 +52,34 @@ def jackknife_variance(replicates: Floats) -> float:
     """
     count = len(replicates)
     return float((count - 1) / count * np.square(replicates - replicates.mean()).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jackknifed(Interval):
+    """An interval from a jackknife over prompts, with the statistic's values without each group of them.
+
+    Groups depend on the clusters alone, so those of two sets with the same prompts are the same groups, and the
+    differences of their values are the jackknife of the difference.
+    """
+
+    left_out: tuple[float, ...] = ()
+
+
+def jackknifed(
+    value: float, left_out: ArrayLike, *, further: float = 0.0, level: float = 0.95, note: str = ""
+) -> Jackknifed:
+    """Value with Student's interval from its jackknife; `further` is variance from elsewhere, such as a reference's."""
+    values = np.asarray(left_out, dtype=np.float64)
+    found = t_interval(value, jackknife_variance(values) + further, len(values) - 1, level=level, note=note)
+    return Jackknifed(**vars(found), left_out=tuple(values.tolist()))
+
+
+def left_out_of_mean(found: Interval, values: ArrayLike, clusters: Sequence[str]) -> Jackknifed:
+    """The interval of a mean of rows as it is, with the mean of the values (n,) without each group of prompts."""
+    numbers, group = np.asarray(values, dtype=np.float64), grouped(clusters)
+    sums, sizes = np.bincount(group, weights=numbers), np.bincount(group)
+    without = (sums.sum() - sums) / (sizes.sum() - sizes) if len(sums) >= FEWEST_GROUPS else np.zeros(0)
+    return Jackknifed(**vars(found), left_out=tuple(without.tolist()))
 
 
 def t_interval(value: float, variance: float, freedom: int, *, level: float = 0.95, note: str = "") -> Interval:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.statistics.means import mean_interval
-from audit.statistics.resample import checked, numbered
+from audit.statistics.resample import checked, left_out_of_mean, numbered
 from audit.types import Interval
 
 OTHERS = 99
@@ -59,6 +59,7 @@ def retrieval_interval(pairs: Floats, clusters: Sequence[str], *, k: int = OTHER
     drawn = min(k, int(others.min()))
     if drawn < 1:
         return Interval(value=None, note="no other prompt to tell apart")
-    found = mean_interval(beats_all(beaten, others, drawn), clusters)
+    ahead = beats_all(beaten, others, drawn)
+    found = left_out_of_mean(mean_interval(ahead, clusters), ahead, clusters)
     told = f"{drawn} other prompts of the set; chance {1 / (drawn + 1):.3f}"
     return replace(found, note="; ".join(part for part in (found.note, told) if part))

@@ -10,10 +10,9 @@ from audit.statistics.resample import (
     FEWEST_GROUPS,
     Floats,
     checked,
-    jackknife_variance,
+    jackknifed,
     no_interval,
     numbered,
-    t_interval,
 )
 from audit.types import Interval
 
@@ -39,7 +38,7 @@ def spread_interval(rows: Floats, prompts: Sequence[str]) -> Interval:
     if count < FEWEST_GROUPS:
         return no_interval(mean, count)
     left_out = (np.sum(found) - np.array(found)) / (count - 1)
-    return t_interval(mean, jackknife_variance(left_out), count - 1)
+    return jackknifed(mean, left_out)
 
 
 def spread(samples: Floats) -> float:

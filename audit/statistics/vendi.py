@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.statistics.cmmd import normalised
-from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknife_variance, no_interval, t_interval
+from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknifed, no_interval
 from audit.types import Interval
 
 DRAWS = 200
@@ -62,4 +62,4 @@ def vendi_interval(features: Floats, clusters: Sequence[str], reference: Floats,
     if count < FEWEST_GROUPS:
         return no_interval(raw / typical, count, note)
     left_out = np.array([vendi(rows[group != g]) for g in range(count)]) / typical
-    return t_interval(raw / typical, jackknife_variance(left_out), count - 1, note=note)
+    return jackknifed(raw / typical, left_out, note=note)

@@ -1,0 +1,103 @@
+"""Values from a command line or a TOML file -> what they mean; each reader raises ValueError with what would work."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+TASKS = ("text2img", "img2img", "inpaint", "control", "upscale")
+
+
+def flag(read: Callable[[Any], Any]) -> Callable[[str], Any]:
+    """A reader whose complaint argparse shows."""
+
+    def typed(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return typed
+
+
+def parts(value: object) -> list[object]:
+    """The items of a list, of comma-separated text, or of a single value; none at all is an error."""
+    found: list[object] = [each.strip() for each in value.split(",")] if isinstance(value, str) else [value]
+    if isinstance(value, list):
+        found = value
+    if not found or "" in found:
+        raise ValueError(f"an empty item in {value!r}; separate items with single commas, such as 1,3,6")
+    return found
+
+
+def floats(value: object) -> tuple[float, ...]:
+    """Numbers, from a list or from text with commas."""
+    return tuple(real(each) for each in parts(value))
+
+
+def windows(value: object) -> tuple[tuple[float, float], ...]:
+    """Pairs of ends, such as 0.3:0.9."""
+    return tuple(window(each) for each in parts(value))
+
+
+def window(value: object) -> tuple[float, float]:
+    """Two ends with a colon between."""
+    low, colon, high = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not colon:
+        raise ValueError(f"{value!r} is not a window; give its ends with a colon between, such as 0.3:0.9")
+    return real(low), real(high)
+
+
+def ints(value: object) -> tuple[int, ...]:
+    """Whole numbers, from a list or from text with commas."""
+    return tuple(whole(each) for each in parts(value))
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Texts, from a list or from text with commas."""
+    return tuple(text(each) for each in parts(value))
+
+
+def specs(value: object) -> tuple[str, ...]:
+    """Texts, each as it is: a comma may be part of one."""
+    return tuple(text(each) for each in (value if isinstance(value, list) else [value]))
+
+
+def real(value: object) -> float:
+    """A number."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise ValueError(f"{value!r} is not a number; give numbers separated by commas, such as 1,3,6")
+
+
+def whole(value: object) -> int:
+    """A whole number."""
+    number = real(value)
+    if not number.is_integer():
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(number)
+
+
+def text(value: object) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a text in quotes")
+    return value
+
+
+def task(value: object) -> str:
+    """A task by name."""
+    if value not in TASKS:
+        raise ValueError(f"no task is called {value!r}; known: {', '.join(TASKS)}")
+    return str(value)
+
+
+def truth(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not true or false")
+    return value

@@ -1,0 +1,73 @@
+"""Every generator against the first one of the report, picture by picture of the same prompt and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.compare import Comparison, Runs, Side, compare
+from audit.statistics.multiplicity import adjusted
+from reports.api import Part, section
+from reports.load import Report
+from reports.page import fill
+from reports.verdict_words import FOUND, direction_of
+from reports.words import number, plural, with_interval
+
+MOST = 6
+"""Generators beyond the first that are compared."""
+Cell = dict[str, str]
+
+
+@section("comparison", title="Against the first", order=25)
+def comparison(report: Report) -> Part | None:
+    """Paired differences of every per-picture audit, all settings that both share together."""
+    sides = [Side(run.folder, generator, run.manifest) for run, generator, _ in report.generators()][: MOST + 1]
+    audits = [info for info in report.per_picture if info.kind != "set"]
+    if len(sides) < 2 or not audits:
+        return None
+    found = {(at, each.measure.name): each for at, side in enumerate(sides[1:]) for each in _compared(sides[0], side)}
+    if not found:
+        return None
+    q_values = adjusted([each.difference.p for each in found.values()], "benjamini-hochberg")
+    cells = {place: _cell(each, q) for (place, each), q in zip(found.items(), q_values, strict=True)}
+    shown = [info for info in audits if any(name == info.name for _, name in cells)]
+    names = [report.who(columns[0]) for _, _, columns in report.generators()][: MOST + 1]
+    rows = [(names[at + 1], [cells.get((at, info.name)) for info in shown]) for at in range(len(sides) - 1)]
+    return Part(fill("sections/comparison.html", first=names[0], audits=shown, rows=rows))
+
+
+def _compared(first: Side, other: Side) -> Iterator[Comparison]:
+    """Audits that both have in one version, where some pair was scored and is a number."""
+    runs = Runs(first, other)
+    for measure in runs.shared.values():
+        if measure.kind == "set":
+            continue
+        pairs = runs.paired(measure)
+        numbers = all(point.vector is None for pair in pairs.good for point in pair)
+        if pairs.good and numbers:
+            yield compare(measure, pairs)
+
+
+def _cell(each: Comparison, q: float | None) -> Cell:
+    found = each.difference
+    if found.value is None:
+        return {"absent": found.note or "no pairs"}
+    value, interval = with_interval(found.value, found.low, found.high, signed=True)
+    told = [plural(each.pairs, "pair"), plural(each.prompts, "prompt")]
+    told += [f"{each.skipped:,} skipped"] if each.skipped else []
+    told += [f"{each.failed:,} failed"] if each.failed else []
+    facts = [f"detectable {number(each.mde)}"] if each.mde else []
+    facts += [f"q {number(q)}"] if q is not None else []
+    facts += [f"ICC {number(each.icc)}"] if each.icc is not None else []
+    return {
+        "absent": "",
+        "value": value,
+        "interval": interval,
+        "counts": " · ".join(told),
+        "facts": " · ".join(facts),
+        "word": _word(each, q),
+    }
+
+
+def _word(each: Comparison, q: float | None) -> str:
+    """better, worse or changed where the difference is more than noise; else nothing."""
+    return "" if q is None or q > FOUND else direction_of(each)
