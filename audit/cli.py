@@ -186,9 +186,32 @@ def _gate(arguments: argparse.Namespace) -> int:
     return judge(baseline, candidate, policy, out, tell=print)
 
 
+def _view(arguments: argparse.Namespace) -> int:
+    from reports.viewer.serve import view
+
+    runs = [Path(each) for each in arguments.runs]
+    view(runs, port=arguments.port, reviewer=arguments.reviewer, open_browser=arguments.open)
+    return DONE
+
+
+def _reviews(arguments: argparse.Namespace) -> int:
+    from audit.reviewed import as_json, as_text, write_cards
+    from audit.store import RunFolder
+
+    folder = RunFolder(arguments.run)
+    print(as_json(folder) if arguments.json else as_text(folder))
+    if arguments.card:
+        paths, refused = write_cards(folder, Path(arguments.card), arguments.domain)
+        for line in [*map(str, paths), *refused]:
+            _say(line)
+    return DONE
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "gate": _gate,
+    "view": _view,
+    "reviews": _reviews,
     "list": _list,
     "report": _report,
     "weights": _weights,
@@ -245,14 +268,26 @@ def _input_errors() -> tuple[type[ValueError], ...]:
     from audit.plan import PlanError
     from audit.policy import PolicyError
     from audit.registry import UnknownNameError
+    from audit.reviews import ReviewError
     from audit.score import OptionError
     from audit.store import StoreError
     from audit.suites import SuiteError
-    from audit.track import TrackError
+    from audit.trackers.entries import TrackError
     from generators.api import GeneratorError
+    from reports.viewer.serve import ViewerError
 
     own = PlanError, UnknownNameError, OptionError, StoreError, SuiteError, GeneratorError
-    return *own, CardError, CalibrationError, CompareError, PolicyError, ModelCardError, TrackError
+    return (
+        *own,
+        CardError,
+        CalibrationError,
+        CompareError,
+        PolicyError,
+        ModelCardError,
+        TrackError,
+        ReviewError,
+        ViewerError,
+    )
 
 
 if __name__ == "__main__":

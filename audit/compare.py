@@ -16,7 +16,6 @@ from audit.registry import audits as known_audits
 from audit.statistics.intraclass import intraclass
 from audit.statistics.multiplicity import adjusted
 from audit.statistics.paired import Difference, mean_difference, no_difference, rate_difference, set_difference
-from audit.statistics.power import detectable
 from audit.store import RunFolder
 from audit.summarise import Point
 from audit.summary import points_of
@@ -34,7 +33,7 @@ class CompareError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """An audit as both runs recorded it."""
+    """An audit as a run recorded it. worth: what its card says, or why nothing is known of it; "" for no detector."""
 
     name: str
     version: int
@@ -45,11 +44,14 @@ class Measure:
     statistic: str
     on: str
     headline: bool
+    worth: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Measure:
         """From a row of a manifest's audits."""
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
+        told = {name: row[name] for name in cls.__dataclass_fields__ if name != "worth"}
+        doubt = str(row.get("doubt") or "")
+        return cls(**told, worth=str(row.get("card") or "") or (f"not validated: {doubt}" if doubt else ""))
 
     def set_scorer(self) -> ScoreSet:
         """The statistic of a set audit, with its reference loaded."""
@@ -135,7 +137,7 @@ class Comparison:
             name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("measure", "difference")
         }
         numbers = {"value": found.value, "low": found.low, "high": found.high, "error": found.error, "p": found.p}
-        about = {name: getattr(self.measure, name) for name in ("unit", "better", "statistic", "version")}
+        about = {name: getattr(self.measure, name) for name in ("unit", "better", "statistic", "version", "worth")}
         return {"audit": self.measure.name, **about, **numbers, "note": found.note, **told}
 
 
@@ -196,14 +198,13 @@ def compare(measure: Measure, found: Paired, *, cell: str = "", scorer: ScoreSet
         icc = intraclass(values[:, 1] - values[:, 0], clusters) if len(values) else None
     statuses = [{one.status, two.status} for one, two in mine.pairs]
     per_prompt = Counter(clusters)
-    error = difference.error
     return Comparison(
         measure=measure,
         cell=cell or POOLED,
         before=before,
         after=after,
         difference=difference,
-        mde=None if error is None else detectable(error, freedom=difference.freedom),
+        mde=difference.mde,
         pairs=len(good),
         prompts=len(per_prompt),
         replicates=max(per_prompt.values(), default=0),

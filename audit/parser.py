@@ -54,6 +54,19 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     report.add_argument("-o", "--out", metavar="FILE", help="default: report.html in the first run folder")
     _add_gate(commands.add_parser("gate", help="is a candidate worse than a baseline? for CI", description=GATE_HELP))
+    view = commands.add_parser("view", help="browse runs in a browser, and confirm or dispute what detectors found")
+    view.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    view.add_argument("--port", type=flag(whole), metavar="N", help="of 127.0.0.1 (default: a free one)")
+    view.add_argument("--reviewer", default="", metavar="NAME", help="whose verdicts these are; asked for otherwise")
+    view.add_argument("--no-open", dest="open", action="store_false", help="print the address and open no browser")
+    reviews = commands.add_parser("reviews", help="how far reviewers agree, with each other and with the detectors")
+    reviews.add_argument("run", metavar="RUN", help="run folder")
+    reviews.add_argument("--json", action="store_true", help="every figure")
+    own = "write the detectors' cards for these pictures, for audit run --cards DIR"
+    reviews.add_argument("--card", metavar="DIR", help=own)
+    reviews.add_argument(
+        "--domain", default="reviewed", metavar="NAME", help="what the pictures are (default reviewed)"
+    )
     commands.add_parser("weights", help="weight files: which are present, their licences, how to get the others")
     export = commands.add_parser("export", help="write plain PNG files and CSV tables")
     export.add_argument("run", metavar="RUN", help="run folder")

@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from audit.api import Audit, ScoreSet
-from audit.statistics.means import mean_interval, paired_interval
+from audit.statistics.means import mean_interval
+from audit.statistics.paired import mean_difference, rate_difference
 from audit.statistics.rates import rate_interval
 from audit.types import Contrast, Estimate, Interval, Status, cell_name
 from generators.api import Settings
@@ -84,12 +85,14 @@ def contrasts(audit: Audit, points: Iterable[Point]) -> list[Contrast]:
     "guidance=6". A text knob's "lowest" value is the one planned first.
     """
     found: dict[tuple[str, str, str], Contrast] = {}
-    good = [point for point in points if point.status == "ok" and point.value is not None]
-    for generator, mine in _grouped(good, lambda point: point.generator).items():
+    numbers = [point for point in points if point.vector is None]
+    for generator, mine in _grouped(numbers, lambda point: point.generator).items():
         for knob in KNOBS:
             for low, high in _steps(knob, mine):
                 for before, after, pairs in _comparisons(knob, low, high, mine):
-                    found.setdefault((generator, before, after), _contrast(audit, generator, before, after, pairs))
+                    contrast = _contrast(audit, generator, before, after, pairs)
+                    if contrast.value is not None:
+                        found.setdefault((generator, before, after), contrast)
     return list(found.values())
 
 
@@ -156,12 +159,12 @@ def _without(knob: str, settings: Settings) -> Settings:
 
 
 def _contrast(audit: Audit, generator: str, before: str, after: str, pairs: Pairs) -> Contrast:
-    prompts = [first.prompt for first, _ in pairs]
-    found = paired_interval(
-        np.array([first.value for first, _ in pairs], dtype=np.float64),
-        np.array([second.value for _, second in pairs], dtype=np.float64),
-        prompts,
-    )
+    statuses = [{first.status, second.status} for first, second in pairs]
+    good = [pair for pair, status in zip(pairs, statuses, strict=True) if status == {"ok"}]
+    values = np.array([(first.value, second.value) for first, second in good], dtype=np.float64).reshape(-1, 2)
+    prompts = Counter(first.prompt for first, _ in good)
+    difference = rate_difference if audit.statistic == "rate" else mean_difference
+    found = difference(values[:, 0], values[:, 1], [first.prompt for first, _ in good])
     return Contrast(
         generator=generator,
         before=before,
@@ -170,9 +173,13 @@ def _contrast(audit: Audit, generator: str, before: str, after: str, pairs: Pair
         value=found.value,
         low=found.low,
         high=found.high,
-        pairs=len(pairs),
-        prompts=len(set(prompts)),
+        pairs=len(good),
+        prompts=len(prompts),
         note=found.note,
+        mde=found.mde,
+        replicates=max(prompts.values(), default=0),
+        skipped=sum("skipped" in status and "failed" not in status for status in statuses),
+        failed=sum("failed" in status for status in statuses),
     )
 
 

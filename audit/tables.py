@@ -79,7 +79,8 @@ CONTRASTS = pa.schema(
     [(name, pa.string()) for name in ("generator", "before", "after", "audit")]
     + [(name, pa.float64()) for name in ("value", "low", "high")]
     + [(name, pa.int64()) for name in ("pairs", "prompts")]
-    + [("note", pa.string())]
+    + [("note", pa.string()), ("mde", pa.float64())]
+    + [(name, pa.int64()) for name in ("replicates", "skipped", "failed")]
 )
 
 

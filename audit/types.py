@@ -232,7 +232,13 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """How one audit changes between two cells or generators, paired by prompt and seed: `after` minus `before`."""
+    """How one audit changes between two cells or generators, paired by prompt and seed: `after` minus `before`.
+
+    Attributes:
+        pairs, prompts, replicates: pairs behind the number, their prompts, the most pairs of any prompt.
+        mde: the true difference that would have been found with 80 % power; None where no error is known.
+        skipped, failed: pairs lost because a side had nothing to say, or broke.
+    """
 
     generator: str
     before: str
@@ -244,3 +250,7 @@ class Contrast:
     pairs: int
     prompts: int
     note: str = ""
+    mde: float | None = None
+    replicates: int = 0
+    skipped: int = 0
+    failed: int = 0

@@ -14,10 +14,11 @@ from audit.policy import Policy, PolicyError
 from audit.splits import Noise
 from audit.splits import self_test as split_test
 from audit.store import StoreError
+from audit.summary import rows_of
 from audit.tables import write_text
 from audit.types import Interval, Json
 from reports.junit import junit
-from reports.markdown import annotations, markdown
+from reports.markdown import markdown, workflow_commands
 from reports.verdict_words import FOUND, SIGNS, change, counts, direction_of, headline, moved
 from reports.words import number, visible, with_interval
 
@@ -52,7 +53,7 @@ def judge(baseline: Side, candidate: Side, policy: Policy, out: Path, *, tell: T
         tell(visible(line))
     write(verdict, out)
     tell(f"{out}: verdict.json, junit.xml, summary.md")
-    for line in annotations(verdict) if os.environ.get("GITHUB_ACTIONS") else ():
+    for line in workflow_commands(verdict) if os.environ.get("GITHUB_ACTIONS") else ():
         tell(line)
     return verdict.exit_code
 
@@ -141,7 +142,7 @@ def _share(each: Interval) -> str:
 
 def _same_pictures(one: Side, two: Side) -> Mapping[str, int]:
     digests = [
-        {row.key: row.digest for row in side.folder.artifacts().itertuples() if row.status == "ok"}
+        {row["key"]: row["digest"] for row in rows_of(side.folder.artifacts()) if row["status"] == "ok"}
         for side in (one, two)
     ]
     shared = [key for key in digests[0] if key in digests[1]]

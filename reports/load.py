@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
+from audit import tables
 from audit.store import RunFolder
 from audit.types import Contrast, Estimate, Json, Prompt, knob_words
 from reports.words import settings_words
@@ -61,7 +63,7 @@ class Run:
 
     Attributes:
         pictures: one row per job with what became of it: key, generator, cell, settings (dict), prompt_id, replicate,
-            seed, status ("missing" where the run stopped before it), digest, width, height, seconds, error.
+            seed, shard, status ("missing" where the run stopped before it), digest, width, height, seconds, error.
         scores: one row per picture and per-picture audit: key, audit, status, value, reason, evidence (JSON text).
     """
 
@@ -117,11 +119,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything the sections draw from."""
+    """Everything the sections draw from.
+
+    Attributes:
+        full: the folder beside the page where full pictures lie, as a link says it; "" where there is none.
+    """
 
     runs: tuple[Run, ...]
     audits: Mapping[str, AuditInfo]
     columns: tuple[Column, ...]
+    full: str = ""
 
     @property
     def headline(self) -> list[AuditInfo]:
@@ -185,24 +192,46 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 
 def _run(label: str, folder: RunFolder) -> Run:
     manifest = folder.manifest()
-    jobs, artifacts = folder.jobs(), folder.artifacts()
-    made = artifacts.drop_duplicates("key", keep="last")
-    pictures = jobs.drop(columns=["fingerprint", "shard"], errors="ignore").merge(made, on="key", how="left")
+    made = _artifacts(folder).drop_duplicates("key", keep="last")
+    pictures = folder.jobs().drop(columns=["fingerprint"], errors="ignore").merge(made, on="key", how="left")
     stopped = pictures["status"].isna()
     pictures["status"] = pictures["status"].mask(stopped, "missing")
     pictures["error"] = pictures["error"].mask(stopped, "not made: the run stopped before it").fillna("")
-    pictures["settings"] = [_settings(text) for text in pictures["settings"]]
-    scores = folder.scores()
+    pictures["settings"] = pictures["settings"].map({text: _settings(text) for text in pictures["settings"].unique()})
     return Run(
         label=label,
         folder=folder,
         manifest=manifest,
         prompts=folder.prompts(),
         pictures=pictures,
-        scores=scores.drop(columns=["vector"]),
+        scores=_scores(folder, manifest),
         estimates=tuple(folder.estimates()),
         contrasts=tuple(folder.contrasts()),
     )
+
+
+def _artifacts(folder: RunFolder) -> pd.DataFrame:
+    """`folder.artifacts()`, quicker: its many small files become one table before they become a frame."""
+    try:
+        return _joined(folder.image_files(), tables.ARTIFACT_COLUMNS, tables.IMAGES)
+    except tables.BROKEN:
+        return folder.artifacts()  # which names the damaged file and what would help
+
+
+def _scores(folder: RunFolder, manifest: Mapping[str, Json]) -> pd.DataFrame:
+    """`folder.scores()` without the vectors, which no section shows, and quicker."""
+    files = [path for row in manifest.get("audits", []) for path in folder.score_files(row["name"]).values()]
+    try:
+        return _joined(files, [name for name in tables.SCORES.names if name != "vector"], tables.SCORES)
+    except tables.BROKEN:
+        return folder.scores().drop(columns=["vector"])
+
+
+def _joined(files: Sequence[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
+    empty = schema.empty_table().select(list(columns))
+    parts = [tables.read_table(path, columns) for path in files]
+    frame: pd.DataFrame = pa.concat_tables([empty, *parts]).to_pandas()
+    return frame
 
 
 def _columns(runs: Sequence[Run]) -> Iterator[Column]:

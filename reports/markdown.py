@@ -25,7 +25,7 @@ def markdown(verdict: Verdict) -> str:
             "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
             *(_row(each) for each in verdict.judgements),
             "",
-            *(f"- {plain(each.primary.audit)}: {plain(each.reason)}" for each in verdict.judgements),
+            *(f"- {_told(each)}" for each in verdict.judgements),
             "",
         ]
     found = moved(verdict)
@@ -38,7 +38,7 @@ def markdown(verdict: Verdict) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def annotations(verdict: Verdict) -> list[str]:
+def workflow_commands(verdict: Verdict) -> list[str]:
     """Workflow commands that GitHub shows beside a run: an error for each failure, a warning for what is open."""
     found = [_command("error", each.kind, each.text) for each in verdict.breaches]
     for each in verdict.judgements:
@@ -74,6 +74,11 @@ def _row(each: Judgement) -> str:
         counts(found),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _told(each: Judgement) -> str:
+    worth = f". Detector: {plain(each.comparison.measure.worth)}" if each.comparison.measure.worth else ""
+    return f"{plain(each.primary.audit)}: {plain(each.reason)}{worth}"
 
 
 def _moved(each: Comparison) -> str:

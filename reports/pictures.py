@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from audit.images import decode
 from generators.api import Pixels
 from reports.load import Run
 
@@ -28,7 +32,7 @@ class Copy:
     exact: bool = False
 
 
-COPIES = (Copy(512, exact=True), *(Copy(edge) for edge in (512, 384, 256, 192, 128, 96)))
+COPIES = (Copy(512, exact=True), *(Copy(edge) for edge in (512, 384, 256, 192, 128, 96, 64)))
 
 
 def thumbnail(pixels: Pixels, copy: Copy) -> bytes:
@@ -57,13 +61,44 @@ def affordable(sample: Sequence[Pixels], count: int, budget: int = BUDGET) -> Co
     return COPIES[-1]
 
 
-def thumbnails(wanted: Sequence[tuple[Run, Sequence[str]]]) -> list[dict[str, str]]:
+def thumbnails(wanted: Sequence[tuple[Run, Sequence[str]]], budget: int = BUDGET) -> list[dict[str, str]]:
     """Base64 WebP by key, for each run its own keys, all by the one kind of copy that is `affordable`."""
     count = sum(len(keys) for _, keys in wanted)
     sample: list[Pixels] = []
     for run, keys in wanted:
         share = -(-SAMPLE * len(keys) // max(count, 1))
         spread: NDArray[np.int64] = np.unique(np.linspace(0, max(len(keys) - 1, 0), share).astype(np.int64))
-        sample += [pixels for _, pixels in run.folder.images([keys[place] for place in spread])]
-    copy = affordable(sample, count)
-    return [{key: encoded(pixels, copy) for key, pixels in run.folder.images(keys)} for run, keys in wanted]
+        sample += [decode(raw) for shard in stored(run, [keys[place] for place in spread]) for raw in shard.values()]
+    copy = affordable(sample, count, budget)
+    found: list[dict[str, str]] = [{} for _ in wanted]
+    with ThreadPoolExecutor() as pool:
+        for (run, keys), mine in zip(wanted, found, strict=True):
+            for shard in stored(run, keys):
+                copies = pool.map(partial(_copied, copy=copy), shard.values())
+                mine |= zip(shard, copies, strict=True)
+    return found
+
+
+def stored(run: Run, keys: Iterable[str]) -> Iterator[dict[str, bytes]]:
+    """Lossless WebP by key as the run keeps it, shard by shard, each of which is read once."""
+    wanted = run.pictures[run.pictures["key"].isin(set(keys)) & (run.pictures["status"] == "ok")]
+    for number in sorted(set(wanted["shard"])):
+        made = run.folder.read_pictures(run.folder.image_file(int(number)))
+        asked = set(wanted["key"][wanted["shard"] == number])
+        yield {each.artifact.key: each.image for each in made if each.artifact.key in asked}
+
+
+def write_full(wanted: Sequence[tuple[Run, Sequence[str]]], folders: Sequence[Path]) -> None:
+    """Write every picture as KEY.webp, lossless, into the folder of its run."""
+    for (run, keys), folder in zip(wanted, folders, strict=True):
+        folder.mkdir(parents=True, exist_ok=True)
+        for shard in stored(run, keys):
+            for key, raw in shard.items():
+                (folder / f"{key}.webp").write_bytes(raw)
+
+
+def _copied(raw: bytes, copy: Copy) -> str:
+    """As `encoded`, from a stored picture; one that is shown as it is was encoded so already."""
+    with Image.open(io.BytesIO(raw)) as image:
+        exact = copy.exact and max(image.size) <= SMALL
+    return base64.b64encode(raw).decode("ascii") if exact else encoded(decode(raw), copy)

@@ -6,29 +6,37 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from reports.api import sections
 from reports.load import Report, load
 from reports.page import asset, embedded, fill
+from reports.pictures import write_full
+from reports.sections.gallery import folder_of, shown_keys
 
 SCRIPTS = (
     "vendor/plotly-basic-4.1.1.min.js",
     "js/page.js",
     "js/figures.js",
+    "js/overlay.js",
     "js/gallery.js",
     "js/dialog.js",
 )
 
 
-def render(runs: Sequence[Path], out: Path) -> Path:
+def render(runs: Sequence[Path], out: Path, *, pictures: bool = False) -> Path:
     """Write the report of one run, or of several side by side.
 
     Args:
         runs: run folders, as `audit run --out` made them.
         out: the HTML file; it appears whole or not at all.
+        pictures: also write every picture that the gallery shows, lossless, into a folder beside the file: beside
+            report.html lies report.pictures/KEY.webp, and with several runs report.pictures/1/KEY.webp and so on. The
+            page shows them when asked for a picture; without the folder it shows its own small copies.
 
     Returns:
         `out`.
@@ -36,9 +44,13 @@ def render(runs: Sequence[Path], out: Path) -> Path:
     Raises:
         ValueError: no run, or a folder that is none (from the store, which says what would help).
     """
-    page = page_of(load(runs))
-    out = Path(out)
+    report, out = load(runs), Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if pictures:
+        beside = out.with_suffix(".pictures")
+        write_full(shown_keys(report), [beside / folder_of(report, run) for run in report.runs])
+        report = replace(report, full=quote(beside.name))
+    page = page_of(report)
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     aside.write_text(page, encoding="utf-8", errors="replace")
     aside.replace(out)
@@ -60,6 +72,7 @@ def page_of(report: Report) -> str:
         scripts=scripts,
         hashes=[_hash(script) for script in scripts],
         style=Markup(asset("report.css")),
+        beside=bool(report.full),
     )
 
 

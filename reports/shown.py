@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audit.types import Contrast, Estimate
 from reports.load import AuditInfo, Column
-from reports.words import plural, with_interval
+from reports.words import number, plural, with_interval
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,11 @@ def change(contrast: Contrast, better: str) -> Change:
     if contrast.value is None:
         return Change("", "", "", "", contrast.note or "no pairs")
     value, interval = with_interval(contrast.value, contrast.low, contrast.high, signed=True)
-    return Change(value, interval, _verdict(contrast, better), plural(contrast.pairs, "pair"))
+    counts = [plural(contrast.pairs, "pair")]
+    counts += [f"{number(contrast.mde)} detectable"] if contrast.mde else []
+    counts += [f"{contrast.skipped:,} skipped"] if contrast.skipped else []
+    counts += [f"{contrast.failed:,} failed"] if contrast.failed else []
+    return Change(value, interval, _verdict(contrast, better), " · ".join(counts))
 
 
 def _verdict(contrast: Contrast, better: str) -> str:

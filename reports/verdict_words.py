@@ -34,6 +34,7 @@ def figures(each: Judgement) -> dict[str, str]:
         "one-sided p of harm, Holm": _number(each.p_harm),
         "one-sided p of harm beyond the margin": _number(each.p_margin),
         "cell": found.cell,
+        "detector": found.measure.worth,
         "note": found.difference.note,
     }
 

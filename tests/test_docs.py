@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from audit.parser import parser
 from audit.registry import audits
@@ -44,6 +45,15 @@ def test_every_command_and_flag_has_help() -> None:
 def test_commands_of_the_readme_parse(line):
     words = line.split("#")[0].split()[1:]
     assert parser().parse_args(words).command == words[0]
+
+
+def test_the_workflow_for_model_updates_is_one_and_its_commands_parse() -> None:
+    [path] = sorted((ROOT / "docs" / "workflows").glob("*.yml"))
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    [job] = told["jobs"].values()
+    lines = [line.strip() for step in job["steps"] for line in step.get("run", "").splitlines()]
+    commands = [line.split()[1:] for line in lines if line.startswith("audit ")]
+    assert [parser().parse_args(words).command for words in commands] == ["run", "run", "gate", "report"]
 
 
 @pytest.mark.parametrize(

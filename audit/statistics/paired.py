@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 from audit.statistics.means import FEW, bootstrap
+from audit.statistics.power import detectable
 from audit.statistics.resample import Jackknifed, jackknife_variance, numbered
 from audit.types import Interval
 
@@ -52,6 +53,11 @@ class Difference:
     note: str = ""
     above: Callable[[float], float] | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def mde(self) -> float | None:
+        """The true difference that would have been found with 80 % power; see `detectable`."""
+        return None if self.error is None else detectable(self.error, freedom=self.freedom)
+
     def below(self, bound: float) -> float | None:
         """One-sided p-value of "the truth is at least `bound`": small where the truth is below it."""
         return None if self.above is None else 1 - self.above(bound)
@@ -62,8 +68,8 @@ def mean_difference(
 ) -> Difference:
     """Mean of `after − before` (n,), pair by pair, resampling whole prompts.
 
-    Expanded BCa bootstrap, see `mean_interval`; with fewer than 10 prompts Student's interval from the jackknife over prompts. The
-    p-value is that of `sign_flip`.
+    Expanded BCa bootstrap, see `mean_interval`; with fewer than 10 prompts Student's interval from the jackknife over
+    prompts. The p-value is that of `sign_flip`.
     """
     change = np.asarray(after, np.float64) - np.asarray(before, np.float64)
     if not len(change):

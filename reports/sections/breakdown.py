@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -44,9 +44,12 @@ def breakdown(report: Report) -> Part | None:
         groups = [(report.who(columns[0]), "all settings", columns) for _, _, columns in report.generators()]
     tables = []
     for info in audits:
-        rows = [[_slice(info, tag, columns) for _, _, columns in groups] for tag in tags]
-        if any(interval for row in rows for interval in row):
-            tables.append((info, list(zip(tags.items(), _words(rows), strict=True))))
+        slices = [_slices(info, columns) for _, _, columns in groups]
+        scored = [tag for tag in tags if any(tag in each for each in slices)]
+        if scored:
+            rows = _words([[each.get(tag) for each in slices] for tag in scored])
+            counted = [(tag, tags[tag]) for tag in scored]
+            tables.append((info, list(zip(counted, rows, strict=True)), len(tags) - len(scored)))
     heads = [(who, settings) for who, settings, _ in groups]
     return Part(fill("sections/breakdown.html", tables=tables, heads=heads, pooled=pooled, left_out=left_out))
 
@@ -66,9 +69,20 @@ Numbers = tuple[float, float | None, float | None, int, int, int]
 """value, low, high, n, skipped, failed"""
 
 
-def _slice(info: AuditInfo, tag: str, columns: Sequence[Column]) -> Numbers | None:
-    """The audit's mean or rate over the tag's pictures, clustered by prompt; None where none was scored."""
-    mine = pd.concat(list(_scores(info.name, tag, columns)))
+def _slices(info: AuditInfo, columns: Sequence[Column]) -> dict[str, Numbers]:
+    """The audit's mean or rate over each tag's pictures, clustered by prompt; without tags where none was scored."""
+    scores = pd.concat([_tagged(column, info.name) for column in columns])
+    found = {str(tag): _numbers(info, mine) for tag, mine in scores.explode("tag").groupby("tag", sort=False)}
+    return {tag: numbers for tag, numbers in found.items() if numbers}
+
+
+def _tagged(column: Column, audit: str) -> pd.DataFrame:
+    """The column's scores with the list of their prompt's tags in `tag`."""
+    scores = column.run.scores_at(column.generator, column.cell, audit)[["prompt_id", "status", "value"]]
+    return scores.assign(tag=scores.prompt_id.map({prompt.id: prompt.tags for prompt in column.run.prompts.values()}))
+
+
+def _numbers(info: AuditInfo, mine: pd.DataFrame) -> Numbers | None:
     good = mine[mine.status == "ok"]
     if good.empty:
         return None
@@ -78,13 +92,6 @@ def _slice(info: AuditInfo, tag: str, columns: Sequence[Column]) -> Numbers | No
         return None
     skipped, failed = (int((mine.status == status).sum()) for status in ("skipped", "failed"))
     return found.value, found.low, found.high, len(good), skipped, failed
-
-
-def _scores(audit: str, tag: str, columns: Sequence[Column]) -> Iterator[pd.DataFrame]:
-    for column in columns:
-        tagged = {prompt.id for prompt in column.run.prompts.values() if tag in prompt.tags}
-        scores = column.run.scores_at(column.generator, column.cell, audit)
-        yield scores[scores.prompt_id.isin(tagged)]
 
 
 def _words(rows: Sequence[Sequence[Numbers | None]]) -> list[list[Slice | None]]:

@@ -191,7 +191,7 @@ def write_run(
             for name in (each.name for each in AUDITS.values() if each.kind != "set"):
                 rows = [_row(name, job, made.artifact, size) for job, made in zip(shard.jobs, stored, strict=True)]
                 store.write_scores(name, shard.number, rows)
-                points[name] += [_point(job, row.score) for job, row in zip(shard.jobs, rows, strict=True)]
+                points[name] += [point(job, row.score) for job, row in zip(shard.jobs, rows, strict=True)]
         estimates = [estimate for each in AUDITS.values() for estimate in _estimates(each, points)]
         single = [each for each in AUDITS.values() if each.kind != "set" and each.headline]
         store.write_summary(
@@ -200,9 +200,14 @@ def write_run(
     return folder
 
 
+def entry(each: Audit) -> dict[str, Any]:
+    """What a manifest says of an audit, but for its options."""
+    shown = ("name", "version", "better", "unit", "source", "kind", "on", "statistic", "headline", "doc")
+    return {name: getattr(each, name) for name in shown}
+
+
 def manifest(generators: Sequence[str], count: int) -> dict[str, Any]:
     """A manifest as a run writes it."""
-    shown = ("name", "version", "better", "unit", "source", "kind", "on", "statistic", "headline", "doc")
     return {
         "format": 1,
         "version": "0.1.0",
@@ -216,7 +221,7 @@ def manifest(generators: Sequence[str], count: int) -> dict[str, Any]:
             {"name": name, "fingerprint": digest_of(name), "knobs": ["guidance", "steps"], "tasks": ["text2img"]}
             for name in generators
         ],
-        "audits": [{name: getattr(each, name) for name in shown} | {"options": {}} for each in AUDITS.values()],
+        "audits": [entry(each) | {"options": {}} for each in AUDITS.values()],
         "weights": [{"name": "studio_clip", "sha256": "ab" * 32, "path": "", "licence": "Apache-2.0"}],
         "seconds": {"generate": 71.2, "score": 33.9, "summarise": 2.01},
     }
@@ -248,7 +253,7 @@ def _row(name: str, job: Job, artifact: Artifact, size: int) -> ScoreRow:
     )
 
 
-def _point(job: Job, found: Score) -> Point:
+def point(job: Job, found: Score) -> Point:
     return Point(
         generator=job.generator,
         settings=job.settings,

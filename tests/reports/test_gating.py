@@ -17,7 +17,7 @@ from audit.gate import Verdict, gate
 from audit.policy import Policy, Primary, read_policy
 from reports.gating import initialise, lines, write
 from reports.junit import junit
-from reports.markdown import annotations, markdown
+from reports.markdown import markdown, workflow_commands
 from reports.words import visible
 from tests.test_gate import Tinted, run
 
@@ -125,9 +125,9 @@ def test_markdown_of_hostile_texts_stays_in_its_place(verdict: Verdict) -> None:
 
 
 def test_annotations_are_single_commands(verdict: Verdict) -> None:
-    [error] = annotations(verdict)
+    [error] = workflow_commands(verdict)
     assert error.startswith("::error title=fake.red fail::")
-    found = annotations(hostile(verdict))
+    found = workflow_commands(hostile(verdict))
     assert len(found) == 2
     assert all("\n" not in each and each.count("::error title") == 1 for each in found)
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from audit.images import decode
+from audit.store import RunFolder
 from reports.page import asset
 from reports.pictures import COPIES, SMALL, Copy, affordable, encoded, thumbnail
 from reports.render import SCRIPTS, render
-from tests.reports.fake_run import HOSTILE, prompts, write_run
+from tests.reports.fake_run import HOSTILE, write_run
 
 
 class Page(HTMLParser):
@@ -83,8 +85,6 @@ def test_vendored_script_cannot_end_its_element():
 def test_small_pictures_are_shown_as_they_are(run, parsed):
     picture = next(p for p in json.loads(parsed.data)["gallery"]["pictures"] if p["source"])
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture["source"]))).convert("RGB"))
-    from audit.store import RunFolder
-
     assert np.array_equal(shown, RunFolder(run).image(picture["key"]))
 
 
@@ -112,9 +112,45 @@ def test_rendering_again_gives_the_same_bytes_and_leaves_no_other_file(run, page
     assert list(again.parent.iterdir()) == [again]
 
 
+def test_full_pictures_lie_beside_the_page_as_the_run_keeps_them(run, tmp_path):
+    out = render([run], tmp_path / "a #1 report.html", pictures=True)
+    data = json.loads(Page(out.read_text(encoding="utf-8")).data)["gallery"]
+    made = [picture for picture in data["pictures"] if picture["status"] == "ok"]
+    assert {column["full"] for column in data["columns"]} == {"a%20%231%20report.pictures/"}
+    beside = tmp_path / "a #1 report.pictures"
+    assert {path.stem for path in beside.iterdir()} == {picture["key"] for picture in made}
+    shown = decode((beside / f"{made[0]['key']}.webp").read_bytes())
+    assert np.array_equal(shown, RunFolder(run).image(made[0]["key"]))
+
+
+def test_runs_keep_their_full_pictures_apart(run, tmp_path):
+    other = write_run(tmp_path / "other", guidances=[3.0], steps=[10], size=32)
+    out = render([run, other], tmp_path / "report.html", pictures=True)
+    data = json.loads(Page(out.read_text(encoding="utf-8")).data)["gallery"]
+    key = next(p["key"] for p in data["pictures"] if p["column"] == 6 and p["status"] == "ok")
+    raw = [(tmp_path / data["columns"][place]["full"] / f"{key}.webp").read_bytes() for place in (2, 6)]
+    sizes = [Image.open(io.BytesIO(each)).size for each in raw]
+    assert data["columns"][2]["settings"] == data["columns"][6]["settings"]
+    assert sizes == [(64, 64), (32, 32)]
+
+
+def test_a_page_alone_links_to_nothing_and_may_load_nothing(page, parsed):
+    assert {column["full"] for column in json.loads(parsed.data)["gallery"]["columns"]} == {""}
+    assert "img-src data: blob:;" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
-def test_two_thousand_pictures_fit_in_fifteen_megabytes(tmp_path):
-    asked = prompts()
-    folder = write_run(tmp_path / "run", asked=asked, replicates=28)
+@pytest.mark.parametrize("size", [64, 128])
+def test_two_thousand_pictures_fit_in_fifteen_megabytes_whatever_their_size(tmp_path, size):
+    folder = write_run(tmp_path / "run", replicates=28, size=size)
     out = render([folder], tmp_path / "report.html")
+    data = json.loads(Page(out.read_text(encoding="utf-8")).data)["gallery"]
+    assert 1_900 <= len(data["pictures"]) <= 2_000
+    pictures = sum(len(picture["source"]) for picture in data["pictures"])
+    words = out.stat().st_size - pictures
     assert 1_000_000 < out.stat().st_size <= 15_000_000
+    # larger ones take the room that is left to pictures, be they gradients or noise
+    rng = np.random.default_rng(0)
+    large = [rng.integers(0, 256, (512, 512, 3), dtype=np.uint8) for _ in range(3)]
+    copy = affordable(large, 2_000)
+    assert words + 2_000 * np.mean([len(encoded(pixels, copy)) for pixels in large]) <= 15_000_000

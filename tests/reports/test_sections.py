@@ -27,7 +27,8 @@ def words_of(html):
 def test_sections_come_in_reading_order_under_names_that_can_be_anchors():
     names = [each.name for each in sections()]
     assert names == [
-        "provenance", "headline", "tradeoff", "knees", "heatmaps", "breakdown", "gallery", "failures", "limits",
+        "provenance", "verdict", "headline", "comparison", "tradeoff", "knees", "ranks", "heatmaps", "breakdown",
+        "hands", "text", "bias", "physics", "upscale", "editing", "memorization", "gallery", "failures", "limits",
     ]  # fmt: skip
     assert all(each.write.__doc__ for each in sections())
     with pytest.raises(ValueError, match="identifier"):

@@ -1,27 +1,39 @@
 // The dialog of one picture: large, with its boxes, its scores and what they rest on. Arrow keys walk the gallery.
 (() => {
   "use strict";
-  const { make, number } = page;
-  const { data, columnName, isSmall, neighbour, brought } = page.gallery;
+  const { make, number, overlay } = page;
+  const { data, columnName, isSmall, neighbour, goTo, brought, ARROWS } = page.gallery;
   const dialog = document.getElementById("picture");
   const stage = dialog.querySelector(".stage");
   let current = null;
-  let boxesOn = true;
+  const off = new Set();
 
-  function overlay(picture) {
-    const drawing = make("svg:svg", { viewBox: `0 0 ${picture.width} ${picture.height}`, role: "img", "aria-label": "Boxes and marks of the evidence; dashed where the reader was unsure and they count for nothing" });
-    for (const box of picture.boxes) {
-      const points = box.points.map((point) => point.join(",")).join(" ");
-      const shape = make("svg:polygon", { points, class: box.unsure ? "unsure" : "sure" });
-      if (box.label) shape.append(make("svg:title", {}, box.label));
-      drawing.append(make("svg:polygon", { points, class: "rim" }), shape);
-    }
-    for (const mark of picture.marks) {
-      const place = { cx: mark.x, cy: mark.y, r: Math.max(picture.width, picture.height) / 70 };
-      const kind = "mark kind-" + [...new Set(picture.marks.map((each) => each.label))].indexOf(mark.label) % 4;
-      drawing.append(make("svg:circle", { ...place, class: kind }, make("svg:title", {}, mark.label)));
-    }
-    return drawing;
+  /** Switch what is drawn over the picture by its kind. */
+  function tellSwitches() {
+    stage.querySelectorAll("[data-kind]").forEach((shape) => { shape.style.display = off.has(shape.dataset.kind) ? "none" : ""; });
+  }
+
+  function switchOf([kind, key]) {
+    const box = make("input", { type: "checkbox", checked: !off.has(kind) });
+    box.addEventListener("change", () => {
+      if (box.checked) off.delete(kind);
+      else off.add(kind);
+      tellSwitches();
+    });
+    return make("label", {}, box, make("span", { className: key, "aria-hidden": "true" }), make("bdi", {}, kind));
+  }
+
+  /** Show the full picture of the folder beside the page in place of the small copy, once it is there. */
+  function showFull(picture, image, size) {
+    const { full } = data.columns[picture.column];
+    if (!full) return;
+    const href = `${full}${picture.key}.webp`;
+    const whole = make("img", { src: href });
+    whole.addEventListener("load", () => {
+      if (current !== picture) return;
+      image.src = href;
+      size.after(make("a", { href, target: "_blank", rel: "noopener" }, "full picture"));
+    });
   }
 
   function showPicture(picture) {
@@ -29,23 +41,21 @@
     stage.replaceChildren(picture.source
       ? make("img", { src: "data:image/webp;base64," + picture.source, alt: row.text, className: isSmall(picture) ? "pixels" : "" })
       : make("p", { className: "lost" }, `${picture.status}: ${picture.error}`));
-    const drawn = picture.boxes.length + picture.marks.length;
-    if (picture.source && drawn) stage.append(overlay(picture));
-    stage.classList.toggle("boxes-off", !boxesOn);
     const caption = dialog.querySelector(".big figcaption");
     caption.replaceChildren();
-    if (picture.source && drawn) {
-      const box = make("input", { type: "checkbox", checked: boxesOn });
-      box.addEventListener("change", () => { boxesOn = box.checked; stage.classList.toggle("boxes-off", !boxesOn); });
-      caption.append(make("label", {}, box, picture.marks.length ? "marks" : "boxes"));
-    }
     const image = stage.querySelector("img");
     if (!image) return;
-    const size = make("span", {}, `${picture.width} × ${picture.height} pixels`);
+    const kinds = overlay.kinds(picture);
+    if (kinds.length) stage.append(overlay.draw(picture));
+    caption.append(...kinds.map(switchOf));
+    tellSwitches();
+    const size = make("span", { className: "size" });
     caption.append(size);
     image.addEventListener("load", () => {
-      if (image.naturalWidth < picture.width) size.append(`, shown at ${image.naturalWidth} × ${image.naturalHeight}`);
+      const small = image.naturalWidth < picture.width ? `, shown at ${image.naturalWidth} × ${image.naturalHeight}` : "";
+      size.textContent = `${picture.width} × ${picture.height} pixels${small}`;
     });
+    showFull(picture, image, size);
   }
 
   function pairs(entries) {
@@ -106,12 +116,11 @@
     show(picture);
     dialog.showModal();
   };
-  const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   // On the document: what had the focus may be gone with the last picture.
   document.addEventListener("keydown", (event) => {
-    if (!dialog.open || !KEYS[event.key]) return;
+    if (!dialog.open || !ARROWS[event.key]) return;
     event.preventDefault();
-    go(...KEYS[event.key]);
+    go(...ARROWS[event.key]);
   });
   dialog.addEventListener("click", (event) => {
     const button = event.target.closest("[data-go]");
@@ -119,5 +128,5 @@
     else if (button) go(button.dataset.go === "next" ? 1 : -1, 0);
   });
   // Focus goes back to the picture last looked at, which may not be the one that was opened.
-  dialog.addEventListener("close", () => { if (current?.tile?.isConnected) current.tile.focus(); });
+  dialog.addEventListener("close", () => { if (current) goTo(current); });
 })();

@@ -52,5 +52,8 @@
   }, { rootMargin: "300px" });
   places.forEach((place) => watcher.observe(place));
   page.onTheme(() => drawn.forEach(draw));
-  addEventListener("beforeprint", () => places.forEach(draw));
+  // On paper they have another width than on the screen.
+  const resize = () => Promise.all(places.map((place) => draw(place).then(() => Plotly.Plots.resize(place))));
+  addEventListener("beforeprint", resize);
+  addEventListener("afterprint", resize);
 })();

@@ -78,7 +78,59 @@ const page = (() => {
     document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
   }
 
+  /** Copies of a table with its first column and so many of the others each. */
+  function cutTable(table, parts) {
+    const columns = table.rows[0].cells.length - 1;
+    const each = Math.ceil(columns / parts);
+    return Array.from({ length: Math.ceil(columns / each) }, (_, part) => {
+      const copy = table.cloneNode(true);
+      for (const row of copy.rows) {
+        if (row.cells.length !== columns + 1) row.cells[0].colSpan = each + 1;
+        else [...row.cells].forEach((cell, place) => { if (place && Math.ceil(place / each) !== part + 1) cell.remove(); });
+      }
+      return copy;
+    });
+  }
+
+  /** On paper nothing scrolls or unfolds: what is folded is opened, and a table too wide is shrunk or cut in parts. */
+  function startPrinting() {
+    const PAPER = 680; // CSS pixels between the margins of A4 or letter
+    const undo = [];
+    function fit(table) {
+      table.parentElement.style.width = PAPER + "px";
+      const wide = table.offsetWidth / PAPER;
+      table.parentElement.style.width = "";
+      if (wide <= 1) return;
+      const parts = wide > 1.4 ? cutTable(table, Math.ceil(wide)) : [];
+      if (!parts.length) table.style.zoom = String(Math.floor(1000 / wide) / 1000);
+      table.after(...parts);
+      table.hidden = parts.length > 0;
+      undo.push(() => {
+        parts.forEach((part) => part.remove());
+        table.style.zoom = "";
+        table.hidden = false;
+      });
+    }
+    addEventListener("beforeprint", () => {
+      const { theme } = root.dataset;
+      const folded = [...document.querySelectorAll("main details:not([open])")];
+      undo.push(() => {
+        root.classList.remove("printing");
+        folded.forEach((each) => { each.open = false; });
+        if (theme) root.dataset.theme = theme;
+        else delete root.dataset.theme;
+        listeners.forEach((listener) => listener());
+      });
+      root.dataset.theme = "light";
+      root.classList.add("printing");
+      folded.forEach((each) => { each.open = true; });
+      document.querySelectorAll("main table").forEach(fit);
+    });
+    addEventListener("afterprint", () => { while (undo.length) undo.pop()(); });
+  }
+
   startTheme();
   startContents();
+  startPrinting();
   return { data, make, number, onTheme: (listener) => listeners.push(listener) };
 })();
