@@ -50,8 +50,8 @@ class Measure:
     def of(cls, row: Mapping[str, Any]) -> Measure:
         """From a row of a manifest's audits."""
         told = {name: row[name] for name in cls.__dataclass_fields__ if name != "worth"}
-        doubt = str(row.get("doubt") or "")
-        return cls(**told, worth=str(row.get("card") or "") or (f"not validated: {doubt}" if doubt else ""))
+        doubt = row.get("doubt") if row["statistic"] == "rate" else ""
+        return cls(**told, worth=str(row.get("card") or (f"not validated: {doubt}" if doubt else "")))
 
     def set_scorer(self) -> ScoreSet:
         """The statistic of a set audit, with its reference loaded."""

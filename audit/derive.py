@@ -40,7 +40,12 @@ same_packages = true # refuse runs whose scoring packages differ in version
 
 @dataclass(frozen=True)
 class Derived:
-    """A metric with its margin. error: standard error of a comparison with a run like this one; how: how it was had."""
+    """A metric with its margin.
+
+    Attributes:
+        error: standard error of a comparison with a run like this one; how: how it was had.
+        value: the baseline's.
+    """
 
     measure: Measure
     margin: float
@@ -49,6 +54,12 @@ class Derived:
     value: float
     pairs: int
     prompts: int
+
+    @property
+    def telling(self) -> bool:
+        """False for a rate whose margin is more than half of the way to its worst end: nothing could fail it."""
+        worst = 0.0 if self.measure.better == "higher" else 1.0
+        return self.measure.statistic != "rate" or self.margin <= abs(worst - self.value) / 2
 
 
 def derived(side: Side, policy: Policy) -> list[Derived]:
@@ -63,7 +74,8 @@ def derived(side: Side, policy: Policy) -> list[Derived]:
 def written(side: Side, policy: Policy) -> str:
     """The policy as TOML with comments; see `derived`."""
     found = derived(side, policy)
-    pairs, prompts = (min((getattr(each, name) for each in found), default=1) for name in ("pairs", "prompts"))
+    telling = [each for each in found if each.telling]
+    pairs, prompts = (min((getattr(each, name) for each in telling), default=1) for name in ("pairs", "prompts"))
     head = HEAD.format(
         baseline=f"{side.folder.path.name}, {side.generator}".replace("\n", " "),
         folder=side.folder.path.name,
@@ -137,8 +149,11 @@ def _rounded_up(value: float) -> float:
 def _table(each: Derived) -> str:
     better = {"higher": "lower is worse", "lower": "higher is worse"}[each.measure.better]
     name = each.measure.name.replace("\\", "\\\\").replace('"', '\\"')
-    return (
+    lines = (
         f'[primary."{name}"]  # {" ".join(each.measure.unit.split())}; {better}; baseline {each.value:.4g}, '
         f"n {each.pairs}; error {each.error:.2g} by {each.how}\n"
         f"margin = {each.margin:g}\n"
     )
+    if each.telling:
+        return lines
+    return "# too few pictures to judge it:\n" + "".join(f"# {line}\n" for line in lines.splitlines())

@@ -3,7 +3,8 @@
 For every primary metric, with harm = how much worse the candidate is, in the metric's own unit:
 
     pass           shown to be less harm than the margin (non-inferiority, one-sided at alpha)
-    fail           shown to be harm at all (one-sided at alpha, Holm over the primary metrics), not within the margin
+    fail           shown to be harm at all (one-sided at alpha, Holm over the primary metrics), not within the margin;
+                   for scores of pictures by a test of signs, which keeps its promise however they are spread
     inconclusive   neither; with the number of pictures that would settle it
 
 All pass: the gate passes. Any fails, or anything that the verdict would rest on is missing or was changed: it fails.
@@ -180,13 +181,9 @@ def _harm(primary: Primary, comparison: Comparison) -> Judgement:
     found = comparison.difference
     sign = 1 if primary.worse == "higher" else -1
     ends = sorted(sign * end for end in (found.low, found.high) if end is not None)
-    above = found.above
-    p_harm = p_margin = None
-    if above is not None:
-        p_harm = above(0.0) if sign > 0 else 1 - above(0.0)
-        p_margin = 1 - above(primary.margin) if sign > 0 else above(-primary.margin)
-        if found.error == 0:  # a difference known exactly lies within the margin or does not
-            p_harm, p_margin = float(sign * found.value <= 0), float(sign * found.value >= primary.margin)  # type: ignore[operator]
+    p_margin = None
+    if found.above is not None:
+        p_margin = 1 - found.above(primary.margin) if sign > 0 else found.above(-primary.margin)
     return Judgement(
         primary=primary,
         comparison=comparison,
@@ -195,7 +192,7 @@ def _harm(primary: Primary, comparison: Comparison) -> Judgement:
         harm=None if found.value is None else sign * found.value,
         harm_low=ends[0] if ends else None,
         harm_high=ends[-1] if ends else None,
-        p_harm=p_harm,
+        p_harm=found.more if sign > 0 else found.less,
         p_margin=p_margin,
     )
 

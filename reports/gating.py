@@ -35,7 +35,8 @@ def initialise(baseline: Side, path: Path) -> str:
     if path.exists():
         raise PolicyError(f"{path} is there already; name another with --policy, or remove it")
     text = written(baseline, Policy(primary=()))
-    if "[primary." not in text:
+    count = text.count("\n[primary.")
+    if not count:
         raise PolicyError(
             f"{baseline.folder.path}: no headline metric with a better end has enough prompts to be judged"
         )
@@ -43,7 +44,7 @@ def initialise(baseline: Side, path: Path) -> str:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PolicyError(f"cannot write {path}: {error.strerror}") from error
-    return f"{path}: {text.count('[primary.')} metrics; look at the margins, and remove what should not decide"
+    return f"{path}: {count} metrics; look at the margins, and remove what should not decide"
 
 
 def judge(baseline: Side, candidate: Side, policy: Policy, out: Path, *, tell: Tell) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,35 @@ class AuditInfo:
             card=row.get("card"),
             doubt=str(row.get("doubt", "")),
         )
+
+
+class ReadOnce(RunFolder):
+    """A run folder as a report reads it: scores once, and many small files as one table, which is quick."""
+
+    @cached_property
+    def numbers(self) -> pd.DataFrame:
+        """`scores()` of every audit without their vectors, which are large and wanted seldom."""
+        files = [path for each in self.manifest()["audits"] for path in self.score_files(each["name"]).values()]
+        return self._joined(files, [name for name in tables.SCORES.names if name != "vector"], tables.SCORES)
+
+    def artifacts(self) -> pd.DataFrame:
+        """See `RunFolder.artifacts`."""
+        return self._joined(self.image_files(), tables.ARTIFACT_COLUMNS, tables.IMAGES)
+
+    def scores(self, audit: str | None = None) -> pd.DataFrame:
+        """See `RunFolder.scores`."""
+        if audit is None:
+            return super().scores()
+        mine = self.numbers[self.numbers["audit"] == audit]
+        if mine.empty or mine["value"].isna()[mine["status"] == "ok"].any():
+            return self._joined(self.score_files(audit).values(), tables.SCORES.names, tables.SCORES)
+        return mine.assign(vector=None)[tables.SCORES.names].reset_index(drop=True)
+
+    def _joined(self, files: Iterable[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
+        parts = [self._read(path, lambda each: tables.read_table(each, columns)) for path in files]
+        empty = schema.empty_table().select(list(columns))
+        frame: pd.DataFrame = pa.concat_tables([empty, *parts]).to_pandas()
+        return frame
 
 
 @dataclass(frozen=True)
@@ -170,7 +199,7 @@ def load(folders: Sequence[Path]) -> Report:
     """Read run folders. Raises ValueError for none at all; a folder that is no run is the store's error to explain."""
     if not folders:
         raise ValueError("a report needs at least one run folder, such as runs/x")
-    runs = tuple(_run(label, RunFolder(Path(path))) for label, path in zip(_labels(folders), folders, strict=True))
+    runs = tuple(_run(label, ReadOnce(path)) for label, path in zip(_labels(folders), folders, strict=True))
     audits = {row["name"]: AuditInfo.of(row) for run in runs for row in run.manifest.get("audits", [])}
     return Report(runs=runs, audits=audits, columns=tuple(_columns(runs)))
 
@@ -190,9 +219,9 @@ def _labels(folders: Sequence[Path]) -> list[str]:
     return [f"{path.name} ({place})" for place, path in enumerate(paths, start=1)]
 
 
-def _run(label: str, folder: RunFolder) -> Run:
+def _run(label: str, folder: ReadOnce) -> Run:
     manifest = folder.manifest()
-    made = _artifacts(folder).drop_duplicates("key", keep="last")
+    made = folder.artifacts().drop_duplicates("key", keep="last")
     pictures = folder.jobs().drop(columns=["fingerprint"], errors="ignore").merge(made, on="key", how="left")
     stopped = pictures["status"].isna()
     pictures["status"] = pictures["status"].mask(stopped, "missing")
@@ -204,34 +233,10 @@ def _run(label: str, folder: RunFolder) -> Run:
         manifest=manifest,
         prompts=folder.prompts(),
         pictures=pictures,
-        scores=_scores(folder, manifest),
+        scores=folder.numbers,
         estimates=tuple(folder.estimates()),
         contrasts=tuple(folder.contrasts()),
     )
-
-
-def _artifacts(folder: RunFolder) -> pd.DataFrame:
-    """`folder.artifacts()`, quicker: its many small files become one table before they become a frame."""
-    try:
-        return _joined(folder.image_files(), tables.ARTIFACT_COLUMNS, tables.IMAGES)
-    except tables.BROKEN:
-        return folder.artifacts()  # which names the damaged file and what would help
-
-
-def _scores(folder: RunFolder, manifest: Mapping[str, Json]) -> pd.DataFrame:
-    """`folder.scores()` without the vectors, which no section shows, and quicker."""
-    files = [path for row in manifest.get("audits", []) for path in folder.score_files(row["name"]).values()]
-    try:
-        return _joined(files, [name for name in tables.SCORES.names if name != "vector"], tables.SCORES)
-    except tables.BROKEN:
-        return folder.scores().drop(columns=["vector"])
-
-
-def _joined(files: Sequence[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
-    empty = schema.empty_table().select(list(columns))
-    parts = [tables.read_table(path, columns) for path in files]
-    frame: pd.DataFrame = pa.concat_tables([empty, *parts]).to_pandas()
-    return frame
 
 
 def _columns(runs: Sequence[Run]) -> Iterator[Column]:

@@ -70,13 +70,15 @@ def thumbnails(wanted: Sequence[tuple[Run, Sequence[str]]], budget: int = BUDGET
         spread: NDArray[np.int64] = np.unique(np.linspace(0, max(len(keys) - 1, 0), share).astype(np.int64))
         sample += [decode(raw) for shard in stored(run, [keys[place] for place in spread]) for raw in shard.values()]
     copy = affordable(sample, count, budget)
-    found: list[dict[str, str]] = [{} for _ in wanted]
     with ThreadPoolExecutor() as pool:
-        for (run, keys), mine in zip(wanted, found, strict=True):
-            for shard in stored(run, keys):
-                copies = pool.map(partial(_copied, copy=copy), shard.values())
-                mine |= zip(shard, copies, strict=True)
-    return found
+        return [
+            {
+                key: text
+                for shard in stored(run, keys)
+                for key, text in zip(shard, pool.map(partial(_copied, copy=copy), shard.values()), strict=True)
+            }
+            for run, keys in wanted
+        ]
 
 
 def stored(run: Run, keys: Iterable[str]) -> Iterator[dict[str, bytes]]:

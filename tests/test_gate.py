@@ -113,6 +113,8 @@ def comparison(value: float, error: float, better: str = "lower") -> Comparison:
         high=value + 1.96 * error,
         error=error,
         p=0.5,
+        more=float(stats.norm.sf(value / error)),
+        less=float(stats.norm.cdf(value / error)),
         above=lambda bound: float(stats.norm.sf((value - bound) / error)),
     )
     return Comparison(

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,10 @@ from audit.store import RunFolder
 from audit.summarise import Point
 from audit.tables import ScoreRow, StoredPicture
 from audit.types import Artifact, Job, Prompt, Score, digest_of
-from benchmarks.measure import write
+from benchmarks.measure import interleaved, write
 from generators.api import Settings
+from reports.api import sections
+from reports.load import load
 from reports.render import render
 
 GENERATORS, GUIDANCES, REPLICATES = ("made:first", "made:second"), (2.0, 6.0), 2
@@ -184,29 +186,34 @@ def seconds_to_interactive(page: Path, repeats: int) -> list[float] | None:
     return found
 
 
-def rendered(folder: Path, out: Path, repeats: int) -> list[float]:
-    """Seconds of each rendering."""
-    found = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        render([folder], out)
-        found.append(time.perf_counter() - begun)
-    return found
-
-
-def goal(name: str, times: Sequence[float], limit: float, unit: str) -> dict[str, Any]:
-    """A figure whose ratio is the goal over the median: 1 or more where the goal is met."""
-    median = float(np.median(times))
-    print(f"{name}: {median:.2f} {unit} (goal {limit:g})")
-    arms = {"measured": [round(each, 3) for each in times]}
+def goal(name: str, times: Mapping[str, float], limit: float, unit: str) -> dict[str, Any]:
+    """A figure whose ratio is the goal over what was measured: 1 or more where it is met."""
+    ratio = {clock: round(limit / value, 3) for clock, value in times.items()}
+    print(
+        f"{name}: " + ", ".join(f"{value:.2f} {unit} {clock}" for clock, value in times.items()) + f" (goal {limit:g})"
+    )
+    found = {clock: round(value, 3) for clock, value in times.items()}
+    told = {"ratio_cpu": ratio["cpu"]} if "cpu" in ratio else {}
     return {
         "name": name,
-        "value": round(median, 3),
-        "ratio": round(limit / median, 3),
+        "ratio": next(iter(ratio.values())),
+        **told,
         "goal": limit,
         "unit": unit,
-        "arms": arms,
+        "arms": {"report": found},
     }
+
+
+def of_sections(folder: Path) -> dict[str, float]:
+    """Processor seconds of loading and of each section that takes a tenth of one, so that a slow one has a name."""
+    begun = time.process_time()
+    report = load([folder])
+    found = {"load": time.process_time() - begun}
+    for each in sections():
+        begun = time.process_time()
+        each.write(report)
+        found[each.name] = time.process_time() - begun
+    return {name: round(seconds, 2) for name, seconds in found.items() if seconds >= 0.1}
 
 
 def main() -> None:
@@ -221,14 +228,17 @@ def main() -> None:
             make_run(folder, chosen.pictures)
         page = Path(temporary) / "report.html"
         scale = f"{chosen.pictures:,} pictures, {5 * chosen.pictures:,} scores"
-        figures = [goal(f"render, {scale}", rendered(folder, page, chosen.repeats), RENDER_GOAL, "s")]
-        figures.append(goal("size of the page", [page.stat().st_size / 1e6], SIZE_GOAL, "MB"))
+        times = interleaved({"report": lambda: render([folder], page)}, chosen.repeats)["report"]
+        figures = [goal(f"render, {scale}", times, RENDER_GOAL, "s")]
+        figures.append(goal("size of the page", {"size": page.stat().st_size / 1e6}, SIZE_GOAL, "MB"))
         opened = seconds_to_interactive(page, chosen.repeats)
         if opened is None:
             print("no chromium with playwright here: opening is not measured")
         else:
-            figures.append(goal("open in Chromium until a filter answers", opened, OPEN_GOAL, "s"))
-        write("report", {"figures": figures, "pictures": chosen.pictures, "scores": 5 * chosen.pictures})
+            median = {"wall": float(np.median(opened))}
+            figures.append(goal("open in Chromium until a filter answers", median, OPEN_GOAL, "s"))
+        counts = {"pictures": chosen.pictures, "scores": 5 * chosen.pictures}
+        write("report", {"figures": figures, **counts, "sections": of_sections(folder)})
 
 
 if __name__ == "__main__":

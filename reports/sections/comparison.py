@@ -31,8 +31,8 @@ def comparison(report: Report) -> Part | None:
     cells = {place: _cell(each, q) for (place, each), q in zip(found.items(), q_values, strict=True)}
     shown = [info for info in audits if any(name == info.name for _, name in cells)]
     names = [report.who(columns[0]) for _, _, columns in report.generators()][: MOST + 1]
-    rows = [(names[at + 1], [cells.get((at, info.name)) for info in shown]) for at in range(len(sides) - 1)]
-    return Part(fill("sections/comparison.html", first=names[0], audits=shown, rows=rows))
+    rows = [(info, [cells.get((at, info.name)) for at in range(len(sides) - 1)]) for info in shown]
+    return Part(fill("sections/comparison.html", first=names[0], others=names[1:], rows=rows))
 
 
 def _compared(first: Side, other: Side) -> Iterator[Comparison]:

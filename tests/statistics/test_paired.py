@@ -64,15 +64,28 @@ def test_sign_flips_are_exact_for_few_prompts() -> None:
     sums = np.array([0.3, -0.1, 0.5, 0.2])
     signs = np.array(list(product((-1, 1), repeat=4)))
     by_hand = float(np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-12))
-    assert sign_flip(sums) == pytest.approx(by_hand)
-    assert sign_flip(np.zeros(4)) == 1.0
+    assert sign_flip(sums).p == pytest.approx(by_hand)
+    assert sign_flip(sums).more == pytest.approx(float(np.mean(signs @ sums >= sums.sum() - 1e-12)))
+    assert sign_flip(np.zeros(4)) == (1.0, 1.0, 1.0)
 
 
 def test_many_sign_flips_agree_with_a_t_test_and_are_seeded() -> None:
     sums = RNG.normal(0.35, 1, 60)
     by_t = float(stats.ttest_1samp(sums, 0).pvalue)
-    assert sign_flip(sums) == pytest.approx(by_t, abs=0.01)
+    assert sign_flip(sums).p == pytest.approx(by_t, abs=0.01)
+    assert sign_flip(sums).more == sign_flip(-sums).less == pytest.approx(by_t / 2, abs=0.01)
     assert sign_flip(sums) == sign_flip(sums)
+
+
+def test_a_few_prompts_that_carry_the_spread_raise_no_false_alarm() -> None:
+    """Where nothing differs but prompts are very unlike, 5 % of tests at 5 % find something, not more."""
+    alarms = []
+    for turn in range(400):
+        rng = np.random.default_rng([3, turn])
+        spread = np.repeat(rng.lognormal(0, 1.5, 18), 4)
+        found = mean_difference(np.zeros(72), spread * rng.normal(size=72), [f"p{n // 4}" for n in range(72)])
+        alarms.append(found.more is not None and found.more <= 0.05)
+    assert 0.02 < np.mean(alarms) < 0.08
 
 
 def table(gained: int, lost: int, same: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
