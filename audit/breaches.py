@@ -86,8 +86,7 @@ def _sides(runs: Runs) -> tuple[tuple[str, Side], tuple[str, Side]]:
 
 def _pictures(who: str, side: Side, policy: Policy) -> list[Breach]:
     """Pictures that failed or were never made, with the first one's error."""
-    jobs = side.folder.jobs()
-    mine = jobs[jobs["generator"] == side.generator]
+    mine = side.jobs
     made = {row["key"]: row for row in rows_of(side.folder.artifacts())}
     found = []
     missing = [job for job in rows_of(mine) if job["key"] not in made]

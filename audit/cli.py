@@ -72,7 +72,16 @@ def _report(arguments: argparse.Namespace) -> int:
     runs = [Path(each) for each in arguments.runs]
     for each in runs:
         RunFolder(each).manifest()
-    _write_report(runs, Path(arguments.out) if arguments.out else runs[0] / "report.html")
+    out = Path(arguments.out) if arguments.out else runs[0] / "report.html"
+    _write_report(runs, out, pictures=arguments.pictures)
+    if arguments.png:
+        from reports.png import NoBrowserError, figures_to_png
+
+        try:
+            files = figures_to_png(out, Path(arguments.png))
+        except NoBrowserError as error:
+            raise ConfigError(str(error)) from error
+        print(f"{arguments.png}: {len(files)} figures")
     return DONE
 
 
@@ -232,11 +241,11 @@ def _headline(path: str) -> None:
     print_headline(RunFolder(path))
 
 
-def _write_report(runs: Sequence[Path], out: Path) -> None:
+def _write_report(runs: Sequence[Path], out: Path, *, pictures: bool = False) -> None:
     from reports.render import render
 
     try:
-        render(list(runs), out)
+        render(list(runs), out, pictures=pictures)
     except OSError as error:
         raise ConfigError(f"cannot write the report {out}: {error.strerror}") from error
     print(f"report: {out}")

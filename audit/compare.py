@@ -65,6 +65,7 @@ class Side:
     folder: RunFolder
     generator: str
     manifest: Mapping[str, Any]
+    _points: dict[str, list[Point]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, folder: RunFolder, generator: str = "") -> Side:
@@ -96,7 +97,15 @@ class Side:
 
     def points(self, audit: str) -> list[Point]:
         """This generator's scores."""
-        return [each for each in points_of(self.folder, audit) if each.generator == self.generator]
+        if audit not in self._points:
+            self._points[audit] = points_of(self.folder, audit, self.jobs)
+        return self._points[audit]
+
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """This generator's rows of the plan."""
+        jobs = self.folder.jobs()
+        return jobs[jobs["generator"] == self.generator]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +252,7 @@ class Runs:
     @cached_property
     def cells(self) -> list[str]:
         """The sweep cells that both have, in plan order."""
-        one, two = (list(dict.fromkeys(_jobs(side)["cell"])) for side in (self.baseline, self.candidate))
+        one, two = (list(dict.fromkeys(side.jobs["cell"])) for side in (self.baseline, self.candidate))
         return [cell for cell in one if cell in two]
 
     @cached_property
@@ -283,14 +292,9 @@ def explored(runs: Runs, *, without: Iterable[str] = (), slices: Sequence[Measur
     return [replace(each, q=q) for each, q in zip(kept, q_values, strict=True)]
 
 
-def _jobs(side: Side) -> pd.DataFrame:
-    jobs = side.folder.jobs()
-    return jobs[jobs["generator"] == side.generator]
-
-
 def _digests(side: Side) -> dict[tuple[str, str, int], str]:
     """Digest of each picture by settings, prompt and replicate."""
-    made = _jobs(side).merge(side.folder.artifacts()[["key", "digest"]], on="key")
+    made = side.jobs.merge(side.folder.artifacts()[["key", "digest"]], on="key")
     columns = (made[name] for name in ("settings", "prompt_id", "replicate", "digest"))
     return {(settings, prompt, replicate): digest for settings, prompt, replicate, digest in zip(*columns, strict=True)}
 

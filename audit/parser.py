@@ -53,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the HTML report of one or more runs")
     report.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     report.add_argument("-o", "--out", metavar="FILE", help="default: report.html in the first run folder")
+    beside = "put the full pictures into a folder beside the page, and link them"
+    report.add_argument("--pictures", action="store_true", help=beside)
+    report.add_argument("--png", metavar="DIR", help="write every figure as a PNG file too; needs a Chromium")
     _add_gate(commands.add_parser("gate", help="is a candidate worse than a baseline? for CI", description=GATE_HELP))
     view = commands.add_parser("view", help="browse runs in a browser, and confirm or dispute what detectors found")
     view.add_argument("runs", nargs="+", metavar="RUN", help="run folder")

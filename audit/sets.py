@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +40,14 @@ def given(reference: str, *, model: str, audit: str, build: str) -> Reference:
 def frechet(known: Reference) -> ScoreSet:
     """Fréchet distance, with what fresh pictures of the reference itself score at this n in the note."""
 
+    floor_at = cache(known.floor)
+
     def score(rows: Floats, prompts: Sequence[str]) -> Interval:
         found = frechet_interval(rows, prompts, known.moments)
         if found.value is None or known.kept is not None:
             return found
         size = min(len(rows), len(known.features) // 2)
-        floor = f"floor at n={size}: {known.floor(size):.3g}"
+        floor = f"floor at n={size}: {floor_at(size):.3g}"
         return replace(found, note="; ".join(part for part in (found.note, floor) if part))
 
     return sized(known, score)

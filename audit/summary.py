@@ -50,23 +50,26 @@ def set_summary(choice: Choice, points: Sequence[Point]) -> tuple[list[Estimate]
         return empty_estimates(choice.audit, points, reason, failed=True), [f"audit {choice.audit.name}: {reason}"]
 
 
-def points_of(folder: RunFolder, audit: str) -> list[Point]:
-    """The audit's scores, each with its place in the sweep, in plan order."""
+def points_of(folder: RunFolder, audit: str, jobs: pd.DataFrame | None = None) -> list[Point]:
+    """The audit's scores, each with its place in the sweep, in plan order; of all jobs, or of those given."""
     settings = cache(settings_of)
-    scores = {row["key"]: row for row in rows_of(folder.scores(audit))}
+    columns = ["key", "status", "value", "vector", "reason"]
+    rows = (folder.jobs() if jobs is None else jobs).merge(folder.scores(audit)[columns], on="key", how="inner")
+    place = ("generator", "settings", "prompt_id", "replicate", *columns[1:])
     return [
         Point(
-            generator=job["generator"],
-            settings=settings(job["settings"]),
-            prompt=job["prompt_id"],
-            replicate=job["replicate"],
-            status=row["status"],
-            value=row["value"] if row["status"] == "ok" and row["vector"] is None else None,
-            vector=row["vector"],
-            reason=row["reason"],
+            generator=generator,
+            settings=settings(chosen),
+            prompt=prompt,
+            replicate=replicate,
+            status=status,
+            value=value if status == "ok" and vector is None else None,
+            vector=vector,
+            reason=reason,
         )
-        for job in rows_of(folder.jobs())
-        if (row := scores.get(job["key"])) is not None
+        for generator, chosen, prompt, replicate, status, value, vector, reason in zip(
+            *(rows[name].tolist() for name in place), strict=True
+        )
     ]
 
 

@@ -66,6 +66,19 @@ class ReadOnce(RunFolder):
         files = [path for each in self.manifest()["audits"] for path in self.score_files(each["name"]).values()]
         return self._joined(files, [name for name in tables.SCORES.names if name != "vector"], tables.SCORES)
 
+    @cached_property
+    def _by_audit(self) -> dict[str, pd.DataFrame]:
+        blank = self.numbers.assign(vector=None)[tables.SCORES.names]
+        return {str(audit): rows.reset_index(drop=True) for audit, rows in blank.groupby("audit", sort=False)}
+
+    @cached_property
+    def _jobs(self) -> pd.DataFrame:
+        return super().jobs()
+
+    def jobs(self) -> pd.DataFrame:
+        """See `RunFolder.jobs`."""
+        return self._jobs.copy(deep=False)
+
     def artifacts(self) -> pd.DataFrame:
         """See `RunFolder.artifacts`."""
         return self._joined(self.image_files(), tables.ARTIFACT_COLUMNS, tables.IMAGES)
@@ -74,10 +87,10 @@ class ReadOnce(RunFolder):
         """See `RunFolder.scores`."""
         if audit is None:
             return super().scores()
-        mine = self.numbers[self.numbers["audit"] == audit]
-        if mine.empty or mine["value"].isna()[mine["status"] == "ok"].any():
+        mine = self._by_audit.get(audit)
+        if mine is None or mine["value"].isna()[mine["status"] == "ok"].any():
             return self._joined(self.score_files(audit).values(), tables.SCORES.names, tables.SCORES)
-        return mine.assign(vector=None)[tables.SCORES.names].reset_index(drop=True)
+        return mine.copy(deep=False)
 
     def _joined(self, files: Iterable[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
         parts = [self._read(path, lambda each: tables.read_table(each, columns)) for path in files]

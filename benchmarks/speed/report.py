@@ -190,7 +190,9 @@ def goal(name: str, times: Mapping[str, float], limit: float, unit: str) -> dict
     """A figure whose ratio is the goal over what was measured: 1 or more where it is met."""
     ratio = {clock: round(limit / value, 3) for clock, value in times.items()}
     print(
-        f"{name}: " + ", ".join(f"{value:.2f} {unit} {clock}" for clock, value in times.items()) + f" (goal {limit:g})"
+        f"{name}: "
+        + ", ".join(f"{value:.2f} {unit}" + f" {clock}" * (clock != "size") for clock, value in times.items())
+        + f" (goal {limit:g})"
     )
     found = {clock: round(value, 3) for clock, value in times.items()}
     told = {"ratio_cpu": ratio["cpu"]} if "cpu" in ratio else {}
