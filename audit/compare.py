@@ -20,11 +20,10 @@ from audit.store import RunFolder
 from audit.summarise import Point
 from audit.summary import points_of
 from audit.types import Interval, Json, Prompt
-from generators.api import Settings
 
 POOLED = "all cells"
-Place = tuple[Settings, str, int]
-"""What two pictures of a pair share: settings, prompt, replicate (and so the seed)."""
+Place = tuple[str, str, int]
+"""What two pictures of a pair share: cell, prompt, replicate (and so the seed)."""
 
 
 class CompareError(ValueError):
@@ -177,7 +176,7 @@ class Paired:
 
 def paired(before: Sequence[Point], after: Sequence[Point]) -> Paired:
     """Match by settings, prompt and replicate."""
-    first, second = ({_place(point): point for point in side} for side in (before, after))
+    first, second = (dict(zip(_places(side), side, strict=True)) for side in (before, after))
     shared = [place for place in first if place in second]
     unpaired = len(first) + len(second) - 2 * len(shared)
     return Paired(tuple((first[place], second[place]) for place in shared), unpaired)
@@ -299,8 +298,13 @@ def _digests(side: Side) -> dict[tuple[str, str, int], str]:
     return {(settings, prompt, replicate): digest for settings, prompt, replicate, digest in zip(*columns, strict=True)}
 
 
-def _place(point: Point) -> Place:
-    return point.settings, point.prompt, point.replicate
+def _places(points: Sequence[Point]) -> list[Place]:
+    """Each point's place. Points of one cell share their settings, which are put into words once: that is quick."""
+    cells: dict[int, str] = {}
+    for point in points:
+        if id(point.settings) not in cells:
+            cells[id(point.settings)] = point.cell
+    return [(cells[id(point.settings)], point.prompt, point.replicate) for point in points]
 
 
 def _set_value(score: ScoreSet, points: Sequence[Point], clusters: Sequence[str]) -> Interval:

@@ -31,6 +31,8 @@ from audit.types import Interval
 
 Floats = NDArray[np.float64]
 FLIPS = 10_000
+PARTS = 10
+"""Flips are drawn in so many parts, to bound the memory."""
 EXACT_FLIPS = 12
 """With at most this many prompts every one of the 2ⁿ sign patterns is tried."""
 _EDGE = 1 - 1e-9
@@ -188,10 +190,12 @@ def sign_flip(sums: Floats, *, seed: int = 0) -> Signs:
         signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         flipped, seen = signs @ sums, 0
     else:
-        drawn = np.random.default_rng(seed).integers(0, 2, size=(FLIPS, len(sums)), dtype=np.int8)
-        flipped, seen = (1 - 2 * drawn.astype(np.float64)) @ sums, 1
+        rng = np.random.default_rng(seed)
+        drawn = [rng.integers(0, 2, size=(FLIPS // PARTS, len(sums)), dtype=np.int8) for _ in range(PARTS)]
+        # a flip takes twice the sum of the flipped from the whole
+        flipped, seen = observed - 2 * np.concatenate([part @ sums for part in drawn]), 1
     extreme = (np.abs(flipped) >= abs(observed) - slack, flipped >= observed - slack, flipped <= observed + slack)
-    return Signs(*((np.count_nonzero(each) + seen) / (len(flipped) + seen) for each in extreme))
+    return Signs(*((int(np.count_nonzero(each)) + seen) / (len(flipped) + seen) for each in extreme))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from audit.compare import Comparison, Runs, Side, compare
 from audit.statistics.multiplicity import adjusted
@@ -24,22 +24,25 @@ def comparison(report: Report) -> Part | None:
     audits = [info for info in report.per_picture if info.kind != "set"]
     if len(sides) < 2 or not audits:
         return None
-    found = {(at, each.measure.name): each for at, side in enumerate(sides[1:]) for each in _compared(sides[0], side)}
+    names = {info.name for info in audits}
+    found = {
+        (at, each.measure.name): each for at, side in enumerate(sides[1:]) for each in _compared(sides[0], side, names)
+    }
     if not found:
         return None
     q_values = adjusted([each.difference.p for each in found.values()], "benjamini-hochberg")
     cells = {place: _cell(each, q) for (place, each), q in zip(found.items(), q_values, strict=True)}
     shown = [info for info in audits if any(name == info.name for _, name in cells)]
-    names = [report.who(columns[0]) for _, _, columns in report.generators()][: MOST + 1]
+    who = [report.who(columns[0]) for _, _, columns in report.generators()][: MOST + 1]
     rows = [(info, [cells.get((at, info.name)) for at in range(len(sides) - 1)]) for info in shown]
-    return Part(fill("sections/comparison.html", first=names[0], others=names[1:], rows=rows))
+    return Part(fill("sections/comparison.html", first=who[0], others=who[1:], rows=rows))
 
 
-def _compared(first: Side, other: Side) -> Iterator[Comparison]:
-    """Audits that both have in one version, where some pair was scored and is a number."""
+def _compared(first: Side, other: Side, names: Container[str]) -> Iterator[Comparison]:
+    """Those of the audits that both have in one version, where some pair was scored and is a number."""
     runs = Runs(first, other)
     for measure in runs.shared.values():
-        if measure.kind == "set":
+        if measure.name not in names:
             continue
         pairs = runs.paired(measure)
         numbers = all(point.vector is None for pair in pairs.good for point in pair)
