@@ -8,7 +8,9 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.measure import RESULTS, figure, interleaved, stamp
+from benchmarks.measure import RESULTS, differing, figure, interleaved, settle, stamp
+
+VALIDITY = RESULTS.parent / "validity"
 
 
 def test_every_arm_runs_once_to_warm_up_and_then_in_turn():
@@ -51,3 +53,39 @@ def test_committed_results_name_their_commit_and_machine(path):
     assert result["machine"]
     for each in result.get("figures", []):
         assert {"name", "ratio", "goal", "unit", "arms"} <= set(each)
+
+
+def test_every_interval_holds_its_truth_as_often_as_it_says_or_tells_why_not():
+    told = json.loads((VALIDITY / "coverage.json").read_text(encoding="utf-8"))
+    assert told["commit"]
+    assert len(told["coverage"]) > 15
+    for each in told["coverage"]:
+        assert each["n"] >= 500
+        assert each["seed"]
+        assert each["met"] == (0.93 <= each["coverage"] <= 0.97)
+        assert each["met"] or each["note"], each["interval"]
+
+
+def test_the_gate_cries_wolf_seldom_and_sees_harm_of_its_margin():
+    told = json.loads((VALIDITY / "gate.json").read_text(encoding="utf-8"))
+    assert {each["defect"] for each in told["gates"]} == {"extra_finger", "misspelt", "light_bias"}
+    for each in told["gates"]:
+        assert each["false_alarm"]["n"] == each["power"]["n"] == 200
+        assert each["false_alarm"]["value"] <= 0.05, each["metric"]
+        assert each["power"]["value"] >= 0.8, each["metric"]
+    assert told["family"]["false_alarm"]["value"] <= 0.05
+
+
+def test_a_rerun_is_held_against_what_is_committed(tmp_path, capsys):
+    path = tmp_path / "result.json"
+    settle(path, {"rows": [{"coverage": 0.95, "name": "x"}]}, check=False, within=0.01)
+    settle(path, {"rows": [{"coverage": 0.955, "name": "x"}]}, check=True, within=0.01)
+    assert "as committed" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        settle(path, {"rows": [{"coverage": 0.97, "name": "x"}]}, check=True, within=0.01)
+    assert "rows[0].coverage: 0.95 committed, 0.97 found" in capsys.readouterr().out
+
+
+def test_what_is_missing_differs():
+    assert differing({"a": 1}, {}, 0.1) == ["a: 1 committed, None found"]
+    assert differing([1, 2], [1], 0.1) == [": [1, 2] committed, [1] found"]

@@ -62,8 +62,9 @@ def _histogram(counted: Sequence[tuple[Group, Sequence[Found]]]) -> Json:
 
 def _category(each: Found) -> str:
     """Where the picture stands in the histogram: the likeliest hand's count, or why there is none."""
-    if each.status == "ok":
-        return str(each.evidence["digits"][0])
+    digits = each.evidence.get("digits")
+    if each.status == "ok" and digits:
+        return str(digits[0])
     return UNSURE if each.reason.startswith(UNSURE) else UNSEEN
 
 
@@ -74,13 +75,15 @@ def _wrong(groups: Sequence[Group]) -> list[Found]:
 
 
 def _sure(each: Found) -> float:
-    return max(float(chance) for posterior in each.evidence["posterior"] for chance in posterior.values())
+    """How sure the counter is; 0 where a counter of another making did not say."""
+    chances = [float(chance) for posterior in each.evidence.get("posterior", ()) for chance in posterior.values()]
+    return max(chances, default=0.0)
 
 
 def _exhibit(report: Report, each: Found) -> Exhibit:
     counts = [
         f"{count} ({posterior.get(str(count), 0):.0%} sure)"
-        for count, posterior in zip(each.evidence["digits"], each.evidence["posterior"], strict=True)
+        for count, posterior in zip(each.evidence.get("digits", ()), each.evidence.get("posterior", ()), strict=False)
     ]
-    facts = {"counted": ", ".join(counts), "expected": str(each.evidence["expected_digits"])}
+    facts = {"counted": ", ".join(counts) or "not told", "expected": str(each.evidence.get("expected_digits", NORMAL))}
     return exhibit(report, each, [Shot(picture_of(each), marks=marks(each.evidence))], facts)

@@ -73,6 +73,11 @@ def test_pictures_that_were_never_made_are_told_as_lost_and_not_as_abstentions(t
     assert bars_of(hands.write(report), "hands.digits")[2] == 1
 
 
+def test_a_counter_that_leaves_no_evidence_is_shown_without_it(tmp_path):
+    report = load([write_found(tmp_path / "run", {"hands.wrong": lambda job: Score.of(1)}, prompts(3, digits=5))])
+    assert "not told" in words_of(hands.write(report))
+
+
 def test_reasons_that_differ_in_numbers_are_told_as_one_the_commonest_first(tmp_path):
     reasons = ["not sure: 4 at 0.50", "no hand was found", "not sure: 6 at 0.61", "not sure: 5 at 0.55"]
     say = {"hands.wrong": lambda job: Score.skipped(reasons[number_of(job)])}
