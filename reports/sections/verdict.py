@@ -16,11 +16,6 @@ from reports.verdict_words import FOUND, direction
 from reports.words import number, plural, with_interval
 
 MOST = 12
-WORDS = {
-    "pass": "Pass: no primary metric got worse by its margin.",
-    "fail": "Fail.",
-    "inconclusive": "Inconclusive: too few pictures to tell.",
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ def verdict(report: Report) -> Part | None:
         {
             "label": label,
             "told": told,
-            "words": WORDS.get(str(told["status"]), str(told["status"])),
+            "words": _ruling(told),
             "rows": [_row(each) for each in told["primary"]],
             "moved": _moved(told["explored"]),
         }
@@ -69,6 +64,19 @@ def _told(run: Run) -> dict[str, Any] | None:
         return None
     whole = {"status", "primary", "explored", "breaches", "notes", "baseline", "candidate"}
     return told if isinstance(told, dict) and whole <= told.keys() else None
+
+
+def _ruling(told: Mapping[str, Any]) -> str:
+    """The verdict in a sentence that names what it hangs on."""
+    named = {
+        status: [e["audit"] for e in told["primary"] if e["status"] == status] for status in ("fail", "inconclusive")
+    }
+    if told["status"] == "pass":
+        return "Pass: no primary metric got worse by its margin."
+    if told["status"] == "inconclusive":
+        return f"Inconclusive on {', '.join(named['inconclusive'])}: too few pictures to tell."
+    worse = f"{', '.join(named['fail'])} got worse." if named["fail"] else "the runs cannot be trusted to answer."
+    return f"Fail: {worse}"
 
 
 def _row(each: Mapping[str, Any]) -> Row:

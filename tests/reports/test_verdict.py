@@ -38,7 +38,7 @@ def words(part: Part | None) -> str:
 def test_the_verdict_lies_beside_the_run_it_speaks_of(sides: tuple[Side, Side]) -> None:
     before, after = (side.folder.path for side in sides)
     told = words(verdict.write(load([before, after])))
-    assert "Fail." in told
+    assert "Fail: fake.red got worse." in told
     assert "worse, and it may be more than the margin" in told
     assert "36 pairs · 12 prompts" in told
     assert verdict.write(load([before])) is None
