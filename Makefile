@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= passive
 
 .PHONY: quickstart test slow lint docs scenes train-autoencoder train-fine train-clip train-ldm train-control \
-  train-upscale train-memorizer train-baselines train-digits calibrate simulations suites reference memorized clean
+  train-upscale train-memorizer train-baselines train-digits calibrate simulations soak bench suites reference memorized clean
 
 quickstart: $(READY)  ## drive the built-in model over the quick suite, score the pictures, write the report
 	$(BIN)/audit run --suite quick --generator builtin:ldm --guidance 1,3,6 --steps 10,25 --replicates 2 --out runs/quickstart
@@ -85,6 +85,12 @@ calibrate: $(READY)  ## measure every detector on planted defects and write the 
 simulations: $(READY)  ## every interval's coverage, the gate's false alarms and power, against what is committed
 	$(BIN)/python benchmarks/validity/coverage.py --check
 	$(BIN)/python benchmarks/validity/gate.py --check
+
+soak: $(READY)  ## kills, full disks, damaged files, scorers that hang, Ctrl-C: tried and survived
+	$(BIN)/python benchmarks/soak.py
+
+bench: $(READY)  ## every speed against its peers, with its goal beside it
+	$(BIN)/python -W ignore benchmarks/bench.py
 
 suites: scenes  ## the built-in suites for tasks, and the counts of the training scenes' attributes
 	$(BIN)/python -m generators.studio.task_suites --data $(DATA) --out audit/suites/builtin

@@ -6,13 +6,39 @@ Importing this file is cheap, so that `audit --help` is: each command imports wh
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit.config import ConfigError, run_config
 from audit.parser import parser
 
+if TYPE_CHECKING:
+    from audit.engines.work import Engine
+
+INPUT_ERRORS = {
+    "audit.calibrate": "CalibrationError",
+    "audit.cards": "CardError",
+    "audit.compare": "CompareError",
+    "audit.engines.work": "EngineError",
+    "audit.merge": "MergeError",
+    "audit.modelcard": "ModelCardError",
+    "audit.plan": "PlanError",
+    "audit.policy": "PolicyError",
+    "audit.reference_pictures": "BadReferenceError",
+    "audit.registry": "UnknownNameError",
+    "audit.reviews": "ReviewError",
+    "audit.score": "OptionError",
+    "audit.share": "ShareError",
+    "audit.store": "StoreError",
+    "audit.suites": "SuiteError",
+    "audit.trackers.entries": "TrackError",
+    "audit.weights": "ManifestError",
+    "generators.api": "GeneratorError",
+    "reports.viewer.serve": "ViewerError",
+}
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -44,11 +70,44 @@ def _run(arguments: argparse.Namespace) -> int:
     from audit.run import run
 
     with Watch() as watch:
-        outcome = run(config, watch)
+        if config.share:
+            watch.line(f"part {config.share} of the run, into {config.folder}")
+        outcome = run(config, watch, _engine(config.engine))
+    if config.share:
+        print(f"part {config.share} is done; when all are: audit merge {config.out}")
+        return _ending(outcome.problems, str(config.folder))
     _headline(config.out)
     if config.report:
         _write_report([Path(config.out)], Path(config.out) / "report.html")
     return _ending(outcome.problems, config.out)
+
+
+def _engine(name: str) -> Engine:
+    from audit.engines.local import local
+
+    if name == "local":
+        return local
+    try:
+        from audit.engines.on_ray import on_ray
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "ray":
+            raise
+        raise ConfigError("engine ray needs the package Ray: pip install 'sixthfinger[ray]'") from error
+    return on_ray
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from audit.merge import merge
+    from audit.progress import Watch
+
+    out = Path(arguments.out) if arguments.out else None
+    with Watch() as watch:
+        outcome = merge([Path(each) for each in arguments.parts], out, watch)
+    path = outcome.folder.path
+    _headline(str(path))
+    if arguments.report:
+        _write_report([path], path / "report.html")
+    return _ending(outcome.problems, str(path))
 
 
 def _score(arguments: argparse.Namespace) -> int:
@@ -218,6 +277,7 @@ def _reviews(arguments: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
+    "merge": _merge,
     "gate": _gate,
     "view": _view,
     "reviews": _reviews,
@@ -265,38 +325,14 @@ def _refused(error: Exception) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"audit: {text}", file=sys.stderr)
+    from audit.oneline import one_line
+
+    print(f"audit: {one_line(text)}", file=sys.stderr)
 
 
 def _input_errors() -> tuple[type[ValueError], ...]:
     """What bad input raises, loaded once something was raised; any other error is a bug and keeps its traceback."""
-    from audit.calibrate import CalibrationError
-    from audit.cards import CardError
-    from audit.compare import CompareError
-    from audit.modelcard import ModelCardError
-    from audit.plan import PlanError
-    from audit.policy import PolicyError
-    from audit.registry import UnknownNameError
-    from audit.reviews import ReviewError
-    from audit.score import OptionError
-    from audit.store import StoreError
-    from audit.suites import SuiteError
-    from audit.trackers.entries import TrackError
-    from generators.api import GeneratorError
-    from reports.viewer.serve import ViewerError
-
-    own = PlanError, UnknownNameError, OptionError, StoreError, SuiteError, GeneratorError
-    return (
-        *own,
-        CardError,
-        CalibrationError,
-        CompareError,
-        PolicyError,
-        ModelCardError,
-        TrackError,
-        ReviewError,
-        ViewerError,
-    )
+    return tuple(getattr(importlib.import_module(module), name) for module, name in INPUT_ERRORS.items())
 
 
 if __name__ == "__main__":

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit.readers import floats, ints, names, specs, task, text, truth, whole, windows
+from audit.readers import floats, ints, names, seconds, specs, task, text, truth, whole, windows
+from audit.share import Share, share_of
+
+ENGINES = "local", "ray"
 
 
 class ConfigError(ValueError):
@@ -37,6 +41,9 @@ class RunConfig:
         limit: use that many of the suite's prompts.
         batch, shard: pictures in a call of the generator, and in a file; None lets the generator decide.
         cards: folders of detectors' cards that come before those that ship.
+        share: which part of the run this process makes; None for all of it.
+        engine: what walks the shards: "local" or "ray".
+        timeout: seconds that an audit may take for the pictures of a shard; None: no limit.
     """
 
     out: str
@@ -59,6 +66,14 @@ class RunConfig:
     shard: int | None = None
     report: bool = True
     cards: tuple[str, ...] = ()
+    share: Share | None = None
+    engine: str = "local"
+    timeout: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run folder to write: `out`, or this process's part within it."""
+        return self.share.folder(Path(self.out)) if self.share else Path(self.out)
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest."""
@@ -81,8 +96,13 @@ def run_config(arguments: argparse.Namespace) -> RunConfig:
     for name in ("limit", "batch", "shard"):
         if name in told and told[name] < 1:
             raise ConfigError(f"{name} must be 1 or more, got {told[name]}")
+    share = share_of(told.pop("share", None), os.environ)
     renamed = {_FIELDS.get(name, name): value for name, value in told.items()}
-    return RunConfig(**renamed, options=options)
+    if share and renamed.get("engine") == "ray":
+        raise ConfigError(
+            f"share {share} and engine ray do not go together: Ray spreads the whole run; drop one of them"
+        )
+    return RunConfig(**renamed, options=options, share=share)
 
 
 def read_sweep(path: Path) -> tuple[dict[str, Any], Mapping[str, Mapping[str, Any]]]:
@@ -95,7 +115,7 @@ def read_sweep(path: Path) -> tuple[dict[str, Any], Mapping[str, Mapping[str, An
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the sweep file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number of thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     _known(tables, ("run", "audits"), f"{path}: no table named")
     for name in tables:
@@ -113,6 +133,12 @@ def read_sweep(path: Path) -> tuple[dict[str, Any], Mapping[str, Mapping[str, An
         except ValueError as error:
             raise ConfigError(f"{path}, [run] {name} = {value!r}: {error}") from error
     return read, options
+
+
+def _engine(value: object) -> str:
+    if value not in ENGINES:
+        raise ValueError(f"no engine is called {value!r}; known: {', '.join(ENGINES)}")
+    return str(value)
 
 
 def _known(given: Iterable[str], known: Sequence[str], what: str) -> None:
@@ -144,6 +170,9 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "shard": whole,
     "report": truth,
     "cards": specs,
+    "engine": _engine,
+    "timeout": seconds,
+    "share": text,
 }
 _FIELDS = {
     "generator": "generators",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -105,7 +106,7 @@ def write_table(table: pa.Table, path: Path, form: Form) -> None:
         frame = table.to_pandas()
         if "tags" in frame:
             frame["tags"] = frame["tags"].map(";".join)
-        frame.to_csv(path, index=False)
+        frame.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)  # unquoted, a carriage return begins a row
     else:
         lines = [_json(row) for batch in table.to_batches() for row in batch.to_pylist()]
         listed = "[" + ",\n ".join(lines) + "]\n"

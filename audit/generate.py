@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,26 +51,45 @@ def request_of(job: Job, inputs: Inputs) -> Request:
 
 
 def generate(generator: Generator, jobs: Sequence[Job], batch: int, inputs: Inputs) -> list[Made]:
-    """One result per job, in order. The jobs go to the generator in slices of `batch`."""
+    """One result per job, in order. The jobs go to the generator in slices of `batch`.
+
+    A slice that does not fit into memory is halved, and the generator remembers as `fits` how much did.
+    """
     device = str(getattr(generator, "device", "cpu"))
     inputs = cache(inputs)  # the cells of a sweep share their prompts' pictures
     made: list[Made] = []
-    for start in range(0, len(jobs), batch):
-        chunk = jobs[start : start + batch]
+    while len(made) < len(jobs):
+        chunk = jobs[len(made) :][: min(batch, getattr(generator, "fits", batch))]
         answers = answered(generator, [request_of(job, inputs) for job in chunk])
+        if answers is None:
+            setattr(generator, "fits", len(chunk) // 2)  # noqa: B010 - known to this function alone
+            continue
         made += [picture_of(job, answer, device) for job, answer in zip(chunk, answers, strict=True)]
     return made
 
 
-def answered(generator: Generator, requests: Sequence[Request]) -> list[Answer]:
-    """The batch's answers. Where the batch raises, each request is asked again alone; what raises then has failed."""
+def answered(generator: Generator, requests: Sequence[Request]) -> list[Answer] | None:
+    """The batch's answers; None where several requests at once do not fit into memory.
+
+    Where the batch raises anything else, each request is asked again alone; what raises then has failed.
+    """
     together: dict[int, Answer] = {}
+    too_large = False
     if len(requests) > 1:
         try:
             together = _ask(generator, requests)
-        except Exception:  # noqa: BLE001 - the loop below finds the culprit and records its exception
-            together = {}
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the loop below finds the culprit, and what it raises
+            too_large = out_of_memory(error)
+    if too_large:  # not in the except clause, where the exception still holds the tensors of the frames it came through
+        _free()
+        return None
     return [together.get(index) or _alone(generator, request) for index, request in enumerate(requests)]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a smaller batch may go through: Python's, CUDA's, MPS's and the CPU allocator's ways of saying so."""
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in told or "can't allocate memory" in told
 
 
 def picture_of(job: Job, answer: Answer, device: str) -> Made:
@@ -100,8 +121,16 @@ def _alone(generator: Generator, request: Request) -> Answer:
     try:
         nothing = Answer(Refusal("failed", "the generator returned nothing for this request"), 0.0)
         return _ask(generator, [request]).get(0, nothing)
-    except Exception as error:  # noqa: BLE001 - whatever a generator raises is the picture's fate, not the run's
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - what a generator raises is the picture's fate, not the run's
         return Answer(Refusal("failed", f"{type(error).__name__}: {error}"), time.monotonic() - begun)
+
+
+def _free() -> None:
+    """Give back what a batch that did not fit has left."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _ask(generator: Generator, requests: Sequence[Request]) -> dict[int, Answer]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from generators.adapters.images import MOST_BYTES, UNREADABLE, opened
 from generators.api import Pixels
 
 if TYPE_CHECKING:
@@ -46,13 +48,13 @@ def decode(raw: bytes) -> Pixels:
     """Pixels of an encoded picture: turned upright (EXIF), transparency laid over white, 16 bit grey scaled to 8.
 
     Raises:
-        ImageError: bytes that no decoder knows, or that end too early.
+        ImageError: bytes of no known format (see `generators.adapters.images`), that end too early, or of a picture
+            over 100 megapixels, which is refused before it is decoded.
     """
     try:
-        with Image.open(io.BytesIO(raw)) as opened:
-            opened.load()
-            upright = ImageOps.exif_transpose(opened)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with opened(raw) as picture:
+            upright = ImageOps.exif_transpose(picture)
+    except UNREADABLE as error:
         raise ImageError(f"not a readable picture ({len(raw)} bytes): {error}") from error
     if upright.mode.startswith("I"):
         grey = np.asarray(upright, dtype=np.float64) / 257
@@ -61,6 +63,18 @@ def decode(raw: bytes) -> Pixels:
         layer = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return np.array(upright.convert("RGB"), dtype=np.uint8)
+
+
+def read(path: Path) -> bytes:
+    """A picture's file, whole.
+
+    Raises:
+        ImageError: it is larger than any picture that would be decoded.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise ImageError(f"over {MOST_BYTES // 2**20} MiB")
+    return path.read_bytes()
 
 
 def encode_webp(pixels: Pixels) -> bytes:

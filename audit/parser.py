@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from audit.config import ConfigError
-from audit.readers import TASKS, flag, floats, ints, names, whole, windows
+from audit.config import ENGINES, ConfigError
+from audit.readers import TASKS, flag, floats, ints, names, seconds, whole, windows
 
 EPILOG = """\
 examples:
@@ -30,6 +30,13 @@ Measure detectors on pictures whose truth is known and write a card for each: se
 kind of picture, with intervals. audit run --cards DIR uses them. With --images and --truth one detector is measured on
 your own pictures; the CSV has the columns file and planted (yes, no), may have prompt, expect (JSON) and truth, and any
 other column names a kind of picture that the card tells apart.
+"""
+
+
+MERGE_HELP = """\
+Join the parts that audit run --share made, summarise and report them: the same run as one process would have made.
+Parts that are missing, doubled, unfinished or of another plan are refused by name. It may be repeated. Files are linked
+rather than copied where the disk allows, and the parts may be deleted afterwards.
 """
 
 
@@ -90,6 +97,10 @@ def parser() -> argparse.ArgumentParser:
         "--uri", default="", metavar="URI", help="an MLflow store, or a W&B server; default: local, offline"
     )
     track.add_argument("--dir", metavar="DIR", help="where offline files go")
+    merge = commands.add_parser("merge", help="join the parts of a shared run into one run", description=MERGE_HELP)
+    merge.add_argument("parts", nargs="+", metavar="PART", help="the parts, or the one folder that holds them all")
+    merge.add_argument("--out", metavar="DIR", help="run folder to write (default: the folder that holds the parts)")
+    merge.add_argument("--no-report", dest="report", action="store_false", help="skip the HTML report")
     score = commands.add_parser("score", help="score the pictures of a run (again), without making any")
     score.add_argument("run", metavar="RUN", help="run folder")
     score.add_argument("--audits", type=flag(names), metavar="A,B", help="default: those of the run")
@@ -171,4 +182,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--shard", type=flag(whole), metavar="N", help="pictures per file, rounded up to whole batches")
     own = "folder of cards that audit calibrate wrote; they come before those that ship; may be given several times"
     run.add_argument("--cards", action="append", metavar="DIR", help=own)
+    share = "make the second of eight parts, which audit merge joins; torchrun and Slurm say it themselves (1/1: all)"
+    run.add_argument("--share", metavar="2/8", help=share)
+    ray = "local, or ray: spread the run over the Ray cluster of RAY_ADDRESS, else of this machine (default local)"
+    limit = "an audit that takes longer for a shard's pictures, or crashes, fails by name and the others go on"
+    run.add_argument("--timeout", type=flag(seconds), metavar="SECONDS", help=limit)
+    run.add_argument("--engine", choices=ENGINES, help=ray)
     run.add_argument("--no-report", dest="report", action="store_false", default=None, help="skip the HTML report")

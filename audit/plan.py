@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from audit.types import Job, Prompt, Suite, cell_name
@@ -79,9 +80,9 @@ class Shard:
     batch: int
     jobs: tuple[Job, ...]
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The jobs' keys in plan order."""
+        """The jobs' keys in plan order, hashed once: a run of a million asks for them several times."""
         return tuple(job.key for job in self.jobs)
 
 

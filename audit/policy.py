@@ -12,6 +12,9 @@ from typing import Any
 from audit.statistics.power import ALPHA, POWER
 from audit.types import digest_of
 
+MOST = 1e12
+"""What no margin and no count can mean; larger whole numbers of TOML fit no float."""
+
 
 class PolicyError(ValueError):
     """A gate.toml that cannot be used; the message says where and what would work."""
@@ -72,7 +75,7 @@ def read_policy(path: Path) -> Policy:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PolicyError(f"cannot read the policy {path}: {error.strerror}; audit gate RUN --init {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number of thousands of digits
         raise PolicyError(f"{path} is not valid TOML: {error}") from error
     _known(tables, ("gate", "require", "primary"), f"{path}: no table")
     for name, table in tables.items():
@@ -92,6 +95,8 @@ def read_policy(path: Path) -> Policy:
 def _primary(path: Path, name: str, row: object) -> Primary:
     if not isinstance(row, dict) or any(isinstance(value, dict) for value in row.values()):
         raise PolicyError(f'{path}: write the metric\'s name in quotes, such as [primary."hands.wrong"]')
+    if not name.isprintable():
+        raise PolicyError(f"{path}: {name!r} is no metric's name")
     where = f'primary."{name}"'
     told = _values(path, where, row, _PRIMARY)
     if "margin" not in told:
@@ -132,13 +137,13 @@ def _between(least: float, most: float) -> Reader:
 
 
 def _margin(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST:
         raise ValueError("must be a number above 0, in the metric's own unit")
     return float(value)
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
         raise ValueError("must be a whole number, 1 or more")
     return value
 

@@ -69,9 +69,17 @@ def real(value: object) -> float:
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             return float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
     raise ValueError(f"{value!r} is not a number; give numbers separated by commas, such as 1,3,6")
+
+
+def seconds(value: object) -> float:
+    """A time above 0."""
+    found = real(value)
+    if not 0 < found < float("inf"):
+        raise ValueError(f"{value!r} is no time; give seconds above 0")
+    return found
 
 
 def whole(value: object) -> int:

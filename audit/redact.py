@@ -7,17 +7,27 @@ from collections.abc import Mapping
 
 from audit.types import Json
 
-_SECRET = re.compile(r"([?&][\w.-]*(?:key|token|secret|password|passwd|credentials?|auth)=)[^&\s'\"]*", re.I)
-_LOGIN = re.compile(r"(\w://)[^/\s:@]+:[^/\s@]+@")
+_SECRET = re.compile(
+    r"([?&;][\w.-]*(?:key|token|secret|password|passwd|pwd|credentials?|auth|signature|sig)=)[^&\s'\"]*", re.I
+)
+_LOGIN = re.compile(r"(\w://)[^/\s?#'\"]+@")
+_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|token)\s+)?[^\s'\",;]+", re.I)
+_BEARER = re.compile(r"\b(bearer\s+)[\w.~+/=-]{8,}", re.I)
+_KEY = re.compile(r"\b((?:sk|hf|gh[oprsu]|github_pat|xox[abeoprs]|wandb_v\d|glpat)[-_]|AKIA|AIza)[\w-]{12,}")
+"""What keys of well-known services look like, wherever they stand: services repeat a key they refuse."""
 
 
 def redact(text: str) -> str:
-    """The text with the values of options named like key, token or secret, and logins in addresses, blotted out.
+    """The text without secrets: options named like key or token, logins in addresses, headers that authorise, and keys.
 
     >>> redact("openai:https://host/v1?model=m&api_key=abc")
     'openai:https://host/v1?model=m&api_key=***'
+    >>> redact("https://ada:pass@host Authorization: Bearer abcdefgh")
+    'https://***@host Authorization: ***'
     """
-    return _LOGIN.sub(r"\1***@", _SECRET.sub(r"\1***", text))
+    for pattern in (_SECRET, _HEADER, _BEARER, _KEY):
+        text = pattern.sub(r"\1***", text)
+    return _LOGIN.sub(r"\1***@", text)
 
 
 def redacted(value: Json) -> Json:

@@ -13,6 +13,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +32,8 @@ from audit.weights import ROOT, MissingWeightsError, require
 
 FLOOR_SIZES = (50, 100, 200, 300, 500, 1000)
 FLOOR_SEEDS = range(5)
+MOST_BYTES = 2**32
+"""Of a reference's numbers once unpacked: a million pictures of 1024 features."""
 PUBLISHED = "published"
 """Model of statistics that do not say whose they are: pytorch-fid's and clean-fid's files of mu and sigma."""
 
@@ -149,11 +154,9 @@ def load(name: str, *, model: str) -> Reference:
     """
     file, _, wanted = name.partition("#")
     path = Path(file) if file.endswith(".npz") else _shipped(file)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingWeightsError(f"no reference at {path}; build one: {_command(path)}")
-    with np.load(path, allow_pickle=False) as kept:
-        found = _read(path, kept)
-        recorded = str(kept["digest"]) if "digest" in kept else found.digest
+    found, recorded = _opened(path)
     if recorded != found.digest:
         raise BadReferenceError(f"{path} was changed after it was made: its numbers do not go with its digest")
     if wanted and not found.digest.startswith(wanted):
@@ -193,6 +196,30 @@ def main(argv: list[str] | None = None) -> None:
         print(f"  split-half floor at n = {n}: {floor:.4f}")
 
 
+def _opened(path: Path) -> tuple[Reference, str]:
+    """The reference and the digest it was written with (its own where none is on record).
+
+    A file from a stranger may claim any size: what it unpacks to is summed up first, and no pickle is ever read.
+    """
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(each.file_size for each in packed.infolist())
+        if size > MOST_BYTES:
+            raise BadReferenceError(f"{path} would unpack to {size:,} bytes, more than {MOST_BYTES:,}")
+        with np.load(path, allow_pickle=False) as kept:
+            found = _read(path, kept)
+            return found, str(kept["digest"]) if "digest" in kept else found.digest
+    except BadReferenceError:
+        raise
+    except _DAMAGE as error:
+        raise BadReferenceError(f"{path} is damaged or no reference: {error}; {_command(path)}") from error
+
+
+_DAMAGE = (OSError, ValueError, TypeError, LookupError, EOFError, SyntaxError, NotImplementedError, RuntimeError,
+           MemoryError, ArithmeticError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+"""What zipfile and numpy raise at damaged archives; RuntimeError where one claims to be encrypted."""
+
+
 def _read(path: Path, kept: Any) -> Reference:
     if {"mu", "sigma"} <= set(kept):
         mean, covariance = (np.asarray(kept[key], dtype=np.float64) for key in ("mu", "sigma"))
@@ -204,6 +231,8 @@ def _read(path: Path, kept: Any) -> Reference:
     lacking = {"features", "model", "text", "floor_sizes", "floors"} - set(kept)
     if lacking:
         raise BadReferenceError(f"{path} is no reference: it lacks {', '.join(sorted(lacking))}")
+    if kept["features"].ndim != 2:
+        raise BadReferenceError(f"{path}: features must be (n, d), found {kept['features'].shape}")
     floors = dict(zip(kept["floor_sizes"].tolist(), kept["floors"].tolist(), strict=True))
     moments_kept = Moments(int(kept["count"]), kept["mean"], kept["scatter"]) if "scatter" in kept else None
     rows = kept["features"].astype(np.float64)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
-from typing import cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
-from audit import images
 from audit.config import ConfigError, RunConfig
-from audit.generate import generate
+from audit.engines.local import local
+from audit.engines.work import Clock, Engine, Work, stored_look
 from audit.manifest import about_audit, manifest, stage_seconds
 from audit.plan import PlanError, Shard, Source, Sweep, plan, shards
 from audit.progress import Watch
 from audit.redact import redact
 from audit.registry import audits as known_audits
 from audit.registry import unknown
-from audit.score import Bench, Choice, Look, carded, choose, reusable_scores, weighed
+from audit.score import Bench, Choice, carded, choose, reusable_scores, weighed
+from audit.share import plan_digest
 from audit.store import RunFolder, StoreError
-from audit.summary import summarise_run
-from audit.survey import Survey, survey, tidy
-from audit.types import Artifact, Suite
-from generators.api import Generator, Pixels, Task
-
-WAITING_SHARDS = 2  # how far generating may run ahead of scoring, which bounds the memory
+from audit.summary import picture_problems, score_problems, summarise_run
+from audit.survey import survey, tidy
+from audit.types import Suite
+from generators.api import Generator, Task
 
 
 @dataclass(frozen=True)
@@ -47,26 +41,35 @@ class Outcome:
     problems: tuple[str, ...]
 
 
-def run(config: RunConfig, watch: Watch) -> Outcome:
+def run(config: RunConfig, watch: Watch, engine: Engine = local) -> Outcome:
     """Load what the config names, then walk."""
-    return walk(config, load(config), watch)
+    return walk(config, load(config), watch, engine)
 
 
 def load(config: RunConfig) -> Chosen:
     """Suite, generators and audits by name; cheap checks first, so that a slip costs no minutes of loading."""
+    import torch
+
     from audit import suites
     from generators.load import load as load_generator
 
-    choices = choose(config.audits, config.options, known_audits(), cast(Task, config.task))
+    choose(config.audits, config.options, known_audits(), cast(Task, config.task))
     sweep_of(config)
     suite = suites.load(config.suite) if config.suite else None
-    generators = tuple(load_generator(spec, device=config.device) for spec in config.generators)
+    device = config.share.device(config.device, torch.cuda.device_count()) if config.share else config.device
+    generators = tuple(load_generator(spec, device=device) for spec in config.generators)
     suite = suite or own_prompts(generators)
     return Chosen(
         suite if config.limit is None else suites.subset(suite, config.limit),
         generators,
-        tuple(carded(weighed(choices), config.cards)),
+        audits_of(config),
     )
+
+
+def audits_of(config: RunConfig) -> tuple[Choice, ...]:
+    """The audits that a config asks for, with the weights and cards that are here."""
+    choices = choose(config.audits, config.options, known_audits(), cast(Task, config.task))
+    return tuple(carded(weighed(choices), config.cards))
 
 
 def own_prompts(generators: Sequence[Generator]) -> Suite:
@@ -122,41 +125,51 @@ def sources_of(config: RunConfig, generators: Sequence[Generator]) -> dict[str, 
     return found
 
 
-def walk(config: RunConfig, chosen: Chosen, watch: Watch) -> Outcome:
-    """Every stage into the run folder, under its lock; what is there already is kept."""
+def walk(config: RunConfig, chosen: Chosen, watch: Watch, engine: Engine = local) -> Outcome:
+    """Every stage into the run folder, under its lock; what is there already is kept.
+
+    Of a shared run only this process's shards are walked, into its part; `audit.merge` summarises all parts together.
+    """
     sources = sources_of(config, chosen.generators)
     jobs = plan(chosen.suite, list(sources.values()), sweep_of(config))
-    cut = shards(jobs, list(sources.values()), config.shard)
-    folder = RunFolder(config.out)
+    whole = shards(jobs, list(sources.values()), config.shard)
+    cut = config.share.take(whole) if config.share else whole
+    folder = RunFolder(config.folder)
     clock = Clock()
     with folder.open_for_writing() as leftovers:
         if leftovers:
             watch.line(f"removed {leftovers} half-written files of an interrupted run")
-        record = Record(folder, config, chosen)
+        record = Record(folder, config, chosen, whole)
         record.write(clock)
         held = survey(folder, cut, watch.line)
         folder.write_inputs(chosen.suite.files)
         folder.write_plan(chosen.suite.prompts, cut)
-        bench = Bench(chosen.choices, reusable_scores(folder, chosen.choices, cut, watch.line), watch.line)
-        made, scored = watch.stage("pictures", len(jobs)), watch.stage("scores", len(jobs))
-        generators = dict(zip(sources, chosen.generators, strict=True))
-
-        def score(shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
-            with clock.stage("score"):
-                bench.score(folder, shard, artifacts, look)
-            scored(len(shard.jobs))
-
-        with behind(score) as submit:
-            for shard in cut:
-                with clock.stage("generate"):
-                    artifacts, look = pictures(folder, held, generators[shard.jobs[0].generator], shard)
-                made(len(shard.jobs))
-                submit(shard, artifacts, look)
+        work = Work(
+            config=config,
+            folder=folder,
+            shards=cut,
+            held=held,
+            generators=dict(zip(sources, chosen.generators, strict=True)),
+            choices=chosen.choices,
+            reusable=reusable_scores(folder, chosen.choices, cut, watch.line),
+            watch=watch,
+            clock=clock,
+        )
+        engine(work)
         tidy(folder, cut)
-        with clock.stage("summarise"):
-            problems = summarise_run(folder, chosen.choices)
-        record.write(clock)
+        if config.share:
+            problems = problems_of(folder, chosen.choices)
+        else:
+            with clock.stage("summarise"):
+                problems = summarise_run(folder, chosen.choices)
+        record.write(clock, complete=True)
     return Outcome(folder, problems)
+
+
+def problems_of(folder: RunFolder, choices: Sequence[Choice]) -> tuple[str, ...]:
+    """What failed in a part, a line each; nothing is summarised."""
+    scored = [choice.audit.name for choice in choices if choice.audit.kind != "set"]
+    return *picture_problems(folder), *(line for name in scored for line in score_problems(folder, name))
 
 
 def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:
@@ -167,12 +180,11 @@ def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:
     """
     folder = RunFolder(path)
     told = folder.manifest()
-    options = {each["name"]: each["options"] for each in told["audits"] if each["name"] in known_audits()}
-    chosen = weighed(choose(names or [each["name"] for each in told["audits"]], options, known_audits()))
-    choices = carded(chosen, told["config"].get("cards", ()))
+    choices = choices_of(told, names)
     with folder.open_for_writing():
         present = [shard for shard in folder.shards() if folder.image_file(shard.number).is_file()]
-        bench = Bench(choices, reusable_scores(folder, choices, present, watch.line), watch.line)
+        reusable = reusable_scores(folder, choices, present, watch.line)
+        bench = Bench(choices, reusable, watch.line, told["config"].get("timeout"))
         scored = watch.stage("scores", sum(len(shard.jobs) for shard in present))
         for shard in present:
             artifacts = folder.read_artifacts(folder.image_file(shard.number))
@@ -182,76 +194,17 @@ def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:
         return Outcome(folder, summarise_run(folder, choices))
 
 
-def pictures(folder: RunFolder, held: Survey, generator: Generator, shard: Shard) -> tuple[list[Artifact], Look]:
-    """The shard's artifacts, made now where they are missing, and a way to see each: from memory where fresh."""
-    if held.complete(shard):
-        return folder.read_artifacts(folder.image_file(shard.number)), stored_look(folder, shard)
-    kept = held.kept(shard)
-    missing = [job for job in shard.jobs if job.key not in kept]
-    made = dict(zip((job.key for job in missing), generate(generator, missing, shard.batch, folder.input), strict=True))
-    stored = [kept[key] if key in kept else made[key].stored for key in shard.keys]
-    folder.write_pictures(shard.number, stored)
-
-    def look(key: str) -> Pixels:
-        fresh = made[key].pixels if key in made else None
-        return images.decode(kept[key].image) if fresh is None else fresh
-
-    return [each.artifact for each in stored], look
-
-
-def stored_look(folder: RunFolder, shard: Shard) -> Look:
-    """Pictures of a committed shard, read when the first is looked at."""
-    read = cache(lambda: folder.read_pictures(folder.image_file(shard.number)))
-
-    def look(key: str) -> Pixels:
-        [picture] = [each for each in read() if each.artifact.key == key]
-        return images.decode(picture.image)
-
-    return look
-
-
-@contextmanager
-def behind(work: Callable[[Shard, Sequence[Artifact], Look], None]) -> Iterator[Callable[..., None]]:
-    """A single worker thread behind the loop: order is kept, and its exceptions come out of the next call.
-
-    On the way out everything handed in is finished; on an exception or Ctrl-C only what is being worked on.
-    """
-    waiting: deque[Future[None]] = deque()
-    pool = ThreadPoolExecutor(max_workers=1)
-
-    def submit(shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
-        while len(waiting) >= WAITING_SHARDS:
-            waiting.popleft().result()
-        waiting.append(pool.submit(work, shard, artifacts, look))
-
-    try:
-        yield submit
-        while waiting:
-            waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@dataclass
-class Clock:
-    """Wall seconds per stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count the seconds inside towards the stage."""
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
+def choices_of(told: Mapping[str, Any], names: Sequence[str] = ()) -> list[Choice]:
+    """The audits of a run's manifest with their options and cards, or those named; weights are those that are here."""
+    options = {each["name"]: each["options"] for each in told["audits"] if each["name"] in known_audits()}
+    chosen = weighed(choose(names or [each["name"] for each in told["audits"]], options, known_audits()))
+    return carded(chosen, told["config"].get("cards", ()))
 
 
 class Record:
     """The manifest of a run, over all its sittings: when it was created, and seconds, carry over."""
 
-    def __init__(self, folder: RunFolder, config: RunConfig, chosen: Chosen) -> None:
+    def __init__(self, folder: RunFolder, config: RunConfig, chosen: Chosen, whole: Sequence[Shard]) -> None:
         self.folder = folder
         try:
             earlier = folder.manifest()
@@ -265,7 +218,13 @@ class Record:
             choices=chosen.choices,
             created=earlier.get("created", ""),
         )
+        share = config.share
+        if share:
+            self.manifest["part"] = {"number": share.number, "of": share.of, "plan": plan_digest(whole)}
 
-    def write(self, clock: Clock) -> None:
-        """Write the manifest with the seconds so far."""
-        self.folder.write_manifest(self.manifest | {"seconds": stage_seconds(self.seconds, clock.seconds)})
+    def write(self, clock: Clock, *, complete: bool = False) -> None:
+        """Write the manifest with the seconds so far; a part says whether its shards are all there."""
+        told = self.manifest | {"seconds": stage_seconds(self.seconds, clock.seconds)}
+        if "part" in told:
+            told["part"] |= {"complete": complete}
+        self.folder.write_manifest(told)

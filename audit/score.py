@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from audit.apart import Apart, LostError
 from audit.api import Audit, ScoreBatch, View
 from audit.cards import SHIPPED, Card, cards, of_detector
 from audit.plan import Shard
 from audit.redact import redact
-from audit.registry import unknown
+from audit.registry import find_audit, unknown
 from audit.store import RunFolder, StoreError
 from audit.tables import Identity, ScoreRow, canonical
 from audit.types import Artifact, Job, Json, Prompt, Score, digest_of
@@ -120,13 +122,26 @@ def expectation_of(prompt: Prompt) -> str:
 
 
 class Bench:
-    """The per-picture audits of a run: their models, built when first needed, and scores that may be reused."""
+    """The per-picture audits of a run: their models, built when first needed, and scores that may be reused.
 
-    def __init__(self, choices: Sequence[Choice], reusable: Mapping[Identity, Score], tell: Tell) -> None:
+    Args:
+        limit: seconds that an audit may take for the pictures of a shard, building its models included; beyond them, or
+            when it takes its process down, its scores fail and it is not asked again, while the other audits go on.
+            None: no limit, and audits score in this process.
+    """
+
+    def __init__(
+        self,
+        choices: Sequence[Choice],
+        reusable: Mapping[Identity, Score],
+        tell: Tell,
+        limit: float | None = None,
+    ) -> None:
         self.choices = [each for each in choices if each.audit.kind != "set"]
         self._reusable = reusable
         self._tell = tell
-        self._scorers: dict[str, ScoreBatch | Exception] = {}
+        self._scorers: Scorers | Apart = Scorers() if limit is None else Apart(Elsewhere, limit)
+        self._lost: dict[str, str] = {}
 
     def score(self, folder: RunFolder, shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
         """Bring the shard's scores up to date; audits whose stored rows all still hold are left alone."""
@@ -159,31 +174,74 @@ class Bench:
         return self._reusable.get(wanted.identity)
 
     def _fresh(self, choice: Choice, views: Sequence[View]) -> list[Score]:
+        name = choice.audit.name
         if not views:
             return []
-        scorer = self._scorer(choice)
+        if name not in self._lost:
+            try:
+                if isinstance(self._scorers, Scorers):
+                    return self._scorers(choice.audit, choice.options, views)
+                copies = [replace(view, shared={}) for view in views]
+                scores: list[Score] = self._scorers(place_of(choice.audit), choice.options, copies)
+                return scores
+            except LostError as error:
+                self._lost[name] = redact(str(error))
+                self._tell(f"audit {name}: {self._lost[name]}; the others go on, and the next run tries it again")
+        return [Score.failed(self._lost[name]) for _ in views]
+
+
+class Scorers:
+    """Audits with their models, each built when first needed and tried once."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, ScoreBatch | Exception] = {}
+
+    def __call__(self, audit: Audit, options: Mapping[str, Json], views: Sequence[View]) -> list[Score]:
+        """One score per view; where the audit cannot start, scores that say why."""
+        if audit.name not in self._built:
+            try:
+                self._built[audit.name] = audit.scorer(**options)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it fails by name; the others go on
+                self._built[audit.name] = error if isinstance(error, Exception) else RuntimeError(f"exit {error}")
+        scorer = self._built[audit.name]
         if not isinstance(scorer, Exception):
             return scored(scorer, views)
         if is_missing_weights(scorer):
             return [Score.skipped(str(scorer), **{MISSING_WEIGHTS: True}) for _ in views]
         return [Score.failed(redact(f"the audit could not start: {type(scorer).__name__}: {scorer}")) for _ in views]
 
-    def _scorer(self, choice: Choice) -> ScoreBatch | Exception:
-        """The audit with its models, or why it cannot be had; tried once a run."""
-        name = choice.audit.name
-        if name not in self._scorers:
-            try:
-                self._scorers[name] = choice.audit.scorer(**choice.options)
-            except Exception as error:  # noqa: BLE001 - an audit that cannot start fails by name; the others go on
-                self._scorers[name] = error
-        return self._scorers[name]
+
+Place = tuple[str, str, str]
+"""An audit's name, module and name there: what another process finds it by, since a factory cannot be sent."""
+
+
+def place_of(audit: Audit) -> Place:
+    """Where an audit is found."""
+    return audit.name, audit.factory.__module__, audit.factory.__qualname__
+
+
+class Elsewhere:
+    """Scorers in another process, to which audits come by their places and views as copies."""
+
+    def __init__(self) -> None:
+        self._scorers = Scorers()
+        self._views: dict[str, View] = {}
+
+    def __call__(self, place: Place, options: Mapping[str, Json], views: Sequence[View]) -> list[Score]:
+        """Same as `Scorers`; what audits share by `View.once` lasts as long as pictures of one shard come."""
+        name, module, variable = place
+        found = getattr(importlib.import_module(module), variable, None)
+        audit = found if isinstance(found, Audit) and found.name == name else find_audit(name)
+        if not self._views.keys() & {view.key for view in views}:
+            self._views.clear()
+        return self._scorers(audit, options, [self._views.setdefault(view.key, view) for view in views])
 
 
 def scored(scorer: ScoreBatch, views: Sequence[View]) -> list[Score]:
     """One score per view; where the batch raises, each picture is scored alone and what raises then has failed."""
     try:
         return _checked(scorer(views), len(views))
-    except Exception as error:  # noqa: BLE001 - the exception becomes the culprit's score below, with type and message
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the culprit's score below, with type and message
         if len(views) == 1:
             return [Score.failed(redact(f"{type(error).__name__}: {error}"))]
         return [score for view in views for score in scored(scorer, [view])]
@@ -227,7 +285,7 @@ def reusable_scores(
                 continue
             found |= {row.identity: row.score for row in rows if row.digest and _lasting(row.score)}
             if number not in keys:
-                path.unlink()
+                folder.remove(path)
     return found
 
 
@@ -272,6 +330,8 @@ def _checked(scores: Sequence[Score], wanted: int) -> list[Score]:
         raise ValueError(f"the audit returned {len(scores)} scores for {wanted} pictures")
     for score in scores:
         canonical(dict(score.evidence))  # evidence that is not JSON is the audit's bug, met here and not in the store
+        if score.vector is not None and not np.isfinite(score.vector).all():
+            raise ValueError("a vector must be finite; say skipped or failed instead")
     return list(scores)
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.cards import Card, words
+from audit.oneline import one_line
 from audit.redact import redact
 from audit.store import RunFolder
 from audit.types import Estimate, Json
@@ -28,7 +29,9 @@ def print_headline(folder: RunFolder) -> None:
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     for generator in dict.fromkeys(each.generator for each in shown):
-        table = Table(title=Text(generator), title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1))
+        table = Table(
+            title=Text(one_line(generator)), title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1)
+        )
         table.add_column("cell", overflow="fold")
         table.add_column("audit", overflow="fold")
         mine = [each for each in shown if each.generator == generator]
@@ -37,11 +40,13 @@ def print_headline(folder: RunFolder) -> None:
             table.add_column(name, justify="right", no_wrap=True)
         for cell in dict.fromkeys(each.cell for each in mine):
             for each in (each for each in mine if each.cell == cell):
-                table.add_row(*map(Text, headline_row(each, audits[each.audit], freed=bool(freed))))
+                table.add_row(
+                    *(Text(one_line(cell)) for cell in headline_row(each, audits[each.audit], freed=bool(freed)))
+                )
             table.add_section()
         console.print(table)
     for note in absent_notes(shown):
-        console.print(Text(note), soft_wrap=True)
+        console.print(Text(one_line(note)), soft_wrap=True)
 
 
 def absent_notes(estimates: Sequence[Estimate]) -> list[str]:

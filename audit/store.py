@@ -19,9 +19,10 @@ import pandas as pd
 import pyarrow as pa
 
 from audit import tables
+from audit.checked import manifest_fault, prompt_of
 from audit.images import decode, encode_webp
 from audit.plan import Shard
-from audit.tables import BROKEN, ScoreRow, StoredPicture, read_table, write_table, write_text
+from audit.tables import BROKEN, Row, ScoreRow, StoredPicture, read_table, write_bytes, write_table, write_text
 from audit.types import Artifact, Contrast, Estimate, Job, Json, Prompt
 from generators.api import Pixels, Settings
 
@@ -55,6 +56,8 @@ class RunFolder:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise StoreError(f"{path} is damaged ({error}); run the same command again to rewrite it") from error
+        if wrong := manifest_fault(manifest):
+            raise StoreError(f"{path} is damaged ({wrong}); run the same command again to rewrite it")
         if manifest.get("format") != FORMAT:
             raise StoreError(f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
         return manifest
@@ -66,9 +69,9 @@ class RunFolder:
         try:
             # not splitlines(), which also cuts at separators that may stand inside a prompt
             for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
-                row = json.loads(line)
-                found[row["id"]] = Prompt(**row | {"tags": tuple(row["tags"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                prompt = prompt_of(json.loads(line))
+                found[prompt.id] = prompt
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(f"{path}, line {len(found) + 1}: cannot be read ({error})") from error
         return found
 
@@ -77,11 +80,12 @@ class RunFolder:
 
         Columns: key, generator, fingerprint, prompt_id, cell, settings (JSON), replicate, seed, shard.
         """
-        return self._frame(self.path / "jobs.parquet")
+        return self._frame(self.path / "jobs.parquet", tables.JOBS)
 
     def artifacts(self) -> pd.DataFrame:
         """What became of each job so far: key, status, digest, width, height, seconds, device, error."""
-        return _joined([self._frame(path, tables.ARTIFACT_COLUMNS) for path in self.image_files()], tables.IMAGES)
+        frames = [self._frame(path, tables.IMAGES, tables.ARTIFACT_COLUMNS) for path in self.image_files()]
+        return _joined(frames, tables.IMAGES)
 
     def image(self, key: str) -> Pixels:
         """The picture of a job, (height, width, 3) uint8; KeyError where there is none."""
@@ -100,15 +104,15 @@ class RunFolder:
         """
         names = [audit] if audit is not None else [each["name"] for each in self.manifest()["audits"]]
         files = [path for name in names for path in self.score_files(name).values()]
-        return _joined([self._frame(path) for path in files], tables.SCORES)
+        return _joined([self._frame(path, tables.SCORES) for path in files], tables.SCORES)
 
     def estimates(self) -> list[Estimate]:
         """Every audit summarised over every cell; empty before the first summary."""
-        return [Estimate(**row) for row in self._rows(self.path / "estimates.parquet")]
+        return [Estimate(**row) for row in self._rows(self.path / "estimates.parquet", tables.ESTIMATES)]
 
     def contrasts(self) -> list[Contrast]:
         """Every paired difference between cells; empty before the first summary."""
-        return [Contrast(**row) for row in self._rows(self.path / "contrasts.parquet")]
+        return [Contrast(**row) for row in self._rows(self.path / "contrasts.parquet", tables.CONTRASTS)]
 
     def shards(self) -> list[Shard]:
         """The plan, rebuilt from jobs.parquet and prompts.jsonl.
@@ -118,7 +122,7 @@ class RunFolder:
         """
         prompts = self.prompts()
         grouped: dict[int, list[Job]] = {}
-        for row in self._rows(self.path / "jobs.parquet", required=True):
+        for row in self._rows(self.path / "jobs.parquet", tables.JOBS, required=True):
             if row["prompt_id"] not in prompts:
                 raise StoreError(f"{self.path / 'prompts.jsonl'} lacks the prompt {row['prompt_id']!r} of the plan")
             job = Job(
@@ -145,14 +149,16 @@ class RunFolder:
 
     def write_manifest(self, manifest: Mapping[str, Json]) -> None:
         """Replace the manifest."""
-        write_text(self.path / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        with _writing(self.path / "manifest.json") as path:
+            write_text(path, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
     def write_plan(self, prompts: Iterable[Prompt], shards: Sequence[Shard]) -> None:
         """Write the suite as read and one row per job."""
         lines = [json.dumps(asdict(prompt), ensure_ascii=False) for prompt in prompts]
-        write_text(self.path / "prompts.jsonl", "".join(line + "\n" for line in lines))
+        with _writing(self.path / "prompts.jsonl") as path:
+            write_text(path, "".join(line + "\n" for line in lines))
         rows = [job_row(job, shard.number) for shard in shards for job in shard.jobs]
-        write_table(self.path / "jobs.parquet", rows, tables.JOBS)
+        _write(self.path / "jobs.parquet", rows, tables.JOBS)
 
     def image_file(self, number: int) -> Path:
         """Where the pictures of a shard lie."""
@@ -166,7 +172,9 @@ class RunFolder:
         """Keep a copy of every picture that prompts bring, so that the run can be read without the suite."""
         for digest, source in files.items():
             if not self.input_file(digest).is_file():
-                tables.write_bytes(self.input_file(digest), encode_webp(decode(source.read_bytes())))
+                raw = encode_webp(decode(source.read_bytes()))
+                with _writing(self.input_file(digest)) as path:
+                    write_bytes(path, raw)
 
     def input(self, digest: str) -> Pixels:
         """A picture that a prompt brought."""
@@ -193,35 +201,45 @@ class RunFolder:
     def set_aside(self, path: Path, name: str) -> Path:
         """Move a shard of another plan out of the way; its pictures can still be looked up, in the path returned."""
         target = self.path / "earlier" / f"{name}.parquet"
-        target.parent.mkdir(exist_ok=True)
-        return path.replace(target)
+        with _writing(target):
+            target.parent.mkdir(exist_ok=True)
+            return path.replace(target)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file of the run that this plan needs no more, or that cannot be read."""
+        with _writing(path):
+            path.unlink()
 
     def write_pictures(self, number: int, pictures: Iterable[StoredPicture]) -> None:
         """Commit a shard of pictures."""
-        write_table(self.image_file(number), tables.picture_rows(pictures), tables.IMAGES)
+        _write(self.image_file(number), tables.picture_rows(pictures), tables.IMAGES)
         self._where = None
 
     def read_pictures(self, path: Path) -> list[StoredPicture]:
         """The artifacts of a shard with their bytes."""
-        return tables.pictures_of(self._rows(path, required=True))
+        return self._read(path, lambda p: tables.pictures_of(read_table(p, schema=tables.IMAGES).to_pylist()))
 
-    def read_artifacts(self, path: Path) -> list[Artifact]:
-        """The artifacts of a shard, without their pictures."""
-        table = self._read(path, lambda p: read_table(p, tables.ARTIFACT_COLUMNS))
-        return [Artifact(**row) for row in table.to_pylist()]
+    def read_artifacts(self, path: Path, *, verify: bool = False) -> list[Artifact]:
+        """The artifacts of a shard, without their pictures; `verify` holds these to their checksums as well."""
+
+        def read(path: Path) -> list[Artifact]:
+            table = read_table(path, None if verify else tables.ARTIFACT_COLUMNS, tables.IMAGES)
+            return [Artifact(**row) for row in table.select(tables.ARTIFACT_COLUMNS).to_pylist()]
+
+        return self._read(path, read)
 
     def write_scores(self, audit: str, number: int, scores: Iterable[ScoreRow]) -> None:
         """Commit one audit's scores of a shard."""
-        write_table(self.score_file(audit, number), tables.score_rows(scores), tables.SCORES)
+        _write(self.score_file(audit, number), tables.score_rows(scores), tables.SCORES)
 
     def read_scores(self, path: Path) -> list[ScoreRow]:
         """One audit's scores of a shard."""
-        return tables.scores_of(self._rows(path, required=True))
+        return self._read(path, lambda p: tables.scores_of(read_table(p, schema=tables.SCORES).to_pylist()))
 
     def write_summary(self, estimates: Iterable[Estimate], contrasts: Iterable[Contrast]) -> None:
         """Replace estimates and contrasts."""
-        write_table(self.path / "estimates.parquet", tables.estimate_rows(estimates), tables.ESTIMATES)
-        write_table(self.path / "contrasts.parquet", tables.estimate_rows(contrasts), tables.CONTRASTS)
+        _write(self.path / "estimates.parquet", tables.estimate_rows(estimates), tables.ESTIMATES)
+        _write(self.path / "contrasts.parquet", tables.estimate_rows(contrasts), tables.CONTRASTS)
 
     # helpers
 
@@ -253,9 +271,11 @@ class RunFolder:
                 raise StoreError(
                     f"{self.path} is being written by {holder}; wait for it, or choose another --out"
                 ) from error
-            os.ftruncate(handle, 0)
-            os.write(handle, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
-            yield tables.remove_temporaries(self.path)
+            with _writing(path):
+                left = tables.remove_temporaries(self.path)  # first, since the disk may be full of them
+                os.ftruncate(handle, 0)
+                os.write(handle, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
+            yield left
         finally:
             os.close(handle)
 
@@ -274,15 +294,14 @@ class RunFolder:
             raise KeyError(f"{key}: there is no picture; its artifact says why")
         return raw
 
-    def _frame(self, path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        frame: pd.DataFrame = self._read(path, lambda p: read_table(p, columns)).to_pandas()
+    def _frame(self, path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        frame: pd.DataFrame = self._read(path, lambda p: read_table(p, columns, schema).to_pandas())
         return frame
 
-    def _rows(self, path: Path, *, required: bool = False) -> list[dict[str, Any]]:
+    def _rows(self, path: Path, schema: pa.Schema, *, required: bool = False) -> list[dict[str, Any]]:
         if not required and not path.is_file():
             return []
-        rows: list[dict[str, Any]] = self._read(path, read_table).to_pylist()
-        return rows
+        return self._read(path, lambda p: read_table(p, schema=schema).to_pylist())
 
     def _read(self, path: Path, read: Callable[[Path], T]) -> T:
         try:
@@ -291,6 +310,22 @@ class RunFolder:
             raise StoreError(f"{path} is missing; run the same command again") from error
         except BROKEN as error:
             raise StoreError(f"{path} is damaged ({error}); delete it and run the same command again") from error
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; what is done is kept: "
+            f"make room or mend the folder, then run the same command again"
+        ) from error
+
+
+def _write(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
+    with _writing(path):
+        write_table(path, rows, schema)
 
 
 def job_row(job: Job, shard: int) -> dict[str, Any]:

@@ -52,15 +52,16 @@ def tidy(folder: RunFolder, shards: Sequence[Shard]) -> None:
     current = {key for shard in shards for key in shard.keys}
     for path in folder.earlier_files():
         if {each.key for each in folder.read_artifacts(path) if each.status == "ok"} <= current:
-            path.unlink()
+            folder.remove(path)
 
 
 def _readable(folder: RunFolder, path: Path, tell: Tell) -> list[Artifact]:
     try:
-        return folder.read_artifacts(path)
+        # once a sitting all is read and checked: a picture that rotted on the disk must not stay for being listed
+        return folder.read_artifacts(path, verify=True)
     except StoreError:
         tell(f"{path} cannot be read; its pictures are made again")
-        path.unlink()
+        folder.remove(path)
         return []
 
 

@@ -16,8 +16,8 @@ from audit.types import Artifact, Contrast, Estimate, Json, Score
 
 Row = Mapping[str, Any]
 Identity = tuple[str, str, int, str, str]
-BROKEN = (pa.ArrowException, OSError, KeyError)
-"""What reading a damaged Parquet file raises."""
+BROKEN = (pa.ArrowException, OSError, KeyError, TypeError, ValueError)
+"""What reading a damaged file, and making sense of its rows, raises."""
 
 _TEMPORARY = ".tmp-"
 
@@ -190,11 +190,25 @@ def write_table(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
     write_aside(path, lambda temporary: pq.write_table(table, temporary, write_page_checksum=True))
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet file, checking the checksums of the pages read; damage raises one of `BROKEN`."""
-    return pq.ParquetFile(path, page_checksum_verification=True).read(
+def read_table(path: Path, columns: Sequence[str] | None = None, schema: pa.Schema | None = None) -> pa.Table:
+    """Read a Parquet file, checking the checksums of the pages read; damage raises one of `BROKEN`.
+
+    Args:
+        columns: to read; all where None.
+        schema: what they were written as. Names and types lie outside the pages, where no checksum guards them.
+    """
+    table = pq.ParquetFile(path, page_checksum_verification=True).read(
         columns=None if columns is None else list(columns)
     )
+    wrong = set(columns or ()) - set(table.column_names)  # which Arrow passes over
+    if schema is not None:
+        written = list(schema)
+        wrong |= set(schema.names if columns is None else columns) - set(table.column_names)
+        wrong |= {each.name for each in table.schema if each.type == pa.string() and table[each.name].null_count}
+        wrong |= {each.name for each in table.schema if each not in written}
+    if wrong:
+        raise KeyError(f"column {', '.join(sorted(wrong))} is missing or not as it was written")
+    return table
 
 
 def write_text(path: Path, text: str) -> None:
@@ -208,12 +222,19 @@ def write_bytes(path: Path, raw: bytes) -> None:
 
 
 def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary neighbour, flush it to the disk and rename it into place."""
+    """Let `write` fill a temporary neighbour, flush it to the disk and rename it into place.
+
+    What raises leaves the old file as it was, and no temporary one: a full disk needs the room.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{_TEMPORARY}{os.getpid()}")
-    write(temporary)
-    _flush(temporary)
-    temporary.replace(path)
+    try:
+        write(temporary)
+        _flush(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     _flush(path.parent)
 
 
@@ -223,10 +244,6 @@ def remove_temporaries(folder: Path) -> int:
     for path in left:
         path.unlink()
     return len(left)
-
-
-def _file(picture: StoredPicture) -> Row:
-    return {"bytes": picture.image, "path": f"{picture.artifact.key}.webp"}
 
 
 def _flush(path: Path) -> None:

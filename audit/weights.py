@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = {"generators/weights": "*.safetensors", "audit/references": "*.npz"}
+
+
+class ManifestError(ValueError):
+    """A manifest of weights that cannot be used; the message says where and what would work."""
 
 
 class MissingWeightsError(RuntimeError):
@@ -122,9 +128,52 @@ def table() -> str:
 
 @cache
 def _manifest() -> list[dict[str, Any]]:
-    with (Path(__file__).parent / "weights.toml").open("rb") as file:
-        entries: list[dict[str, Any]] = tomllib.load(file)["weights"]
+    return read_manifest(Path(__file__).parent / "weights.toml")
+
+
+def read_manifest(path: Path) -> list[dict[str, Any]]:
+    """The entries of a manifest, each with every field that `Weight` needs.
+
+    Raises:
+        ManifestError: no TOML, a field that is missing or of the wrong kind, a place outside the checkout, two entries
+            of one name.
+    """
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("weights")
+    except OSError as error:
+        raise ManifestError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{path} is not valid TOML: {error}") from error
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        raise ManifestError(f"{path}: wants its entries as tables, each headed [[weights]]")
+    for number, entry in enumerate(entries, start=1):
+        if wrong := _wrong(entry):
+            raise ManifestError(f"{path}, entry {number}: {wrong}")
+    names = [entry["name"] for entry in entries]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ManifestError(f"{path}: two entries are named {twice[0]!r}")
     return entries
+
+
+def _wrong(entry: Mapping[str, Any]) -> str:
+    """What is wrong with an entry; empty where nothing is."""
+    for field in ("name", "licence", "source", "kind", "place", "fetch"):
+        if not isinstance(entry.get(field), str) or not entry[field].isprintable():
+            return f"{field} must be a text on one line"
+    users = entry.get("used_by")
+    if not isinstance(users, list) or not all(isinstance(each, str) for each in users):
+        return "used_by must list names of audits and generators"
+    if entry["kind"] not in _PLACES:
+        return f"no kind {entry['kind']!r}; known: {', '.join(_PLACES)}"
+    if ".." in entry["place"].replace(":", "/").split("/") or entry["place"].replace(":", "/").startswith("/"):
+        return f"place {entry['place']!r} leads elsewhere; write it relative, without '..'"
+    size = entry.get("size", 0)
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
+        return "size must be a whole number of bytes"
+    recorded = entry.get("sha256", "0" * 64)
+    if not isinstance(recorded, str) or not re.fullmatch("[0-9a-f]{64}", recorded):
+        return "sha256 must be 64 hexadecimal digits"
+    return ""
 
 
 def _weight(entry: dict[str, Any]) -> Weight:

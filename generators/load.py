@@ -12,10 +12,10 @@ its value a callable (rest, *, device) -> Generator.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import cast
 
 from generators.adapters.options import near
@@ -37,13 +37,14 @@ def load(spec: str, *, device: str = "auto") -> Generator:
     """
     scheme, colon, rest = spec.partition(":")
     if not colon:
-        hint = f"; for a folder write images:{spec} or diffusers:{spec}" if Path(spec).exists() else ""
+        hint = f"; for a folder write images:{spec} or diffusers:{spec}" if os.path.exists(spec) else ""
         raise GeneratorError(f"{spec!r} is no generator; write SCHEME:REST{hint}; {near(scheme, schemes())}")
     if scheme in BUILTIN:
         return BUILTIN[scheme](rest, device)
     if scheme in plugins():
         return cast(Generator, plugins()[scheme].load()(rest, device=device))
-    raise GeneratorError(f"no generator scheme {scheme!r} (in {spec!r}); {near(scheme, schemes())}")
+    told = f"{scheme}:…" if {"@", "="} & set(rest) else spec  # a login or a key is not repeated
+    raise GeneratorError(f"no generator scheme {scheme!r} (in {told!r}); {near(scheme, schemes())}")
 
 
 def schemes() -> list[str]:

@@ -264,7 +264,7 @@ def test_weights_of_a_scorer_that_differ_fail_by_name(tmp_path: Path, monkeypatc
         run(tmp_path / name)
         path = tmp_path / name / "manifest.json"
         told = json.loads(path.read_text())
-        told["weights"] = [{"name": "net", "sha256": name}, {"name": "the generator's own", "sha256": name}]
+        told["weights"] = [{"name": each, "sha256": name, "licence": "x"} for each in ("net", "the generator's own")]
         path.write_text(json.dumps(told))
         sides.append(Side.of(RunFolder(tmp_path / name)))
     verdict = gate(*sides, POLICY)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from audit.api import View
+from audit.features.folded import folded
 from audit.images import Protocol, resize
 
 BATCH = 8
@@ -85,7 +86,7 @@ class Clip:
         self.preprocess = preprocess
         self.context = int(network.context_length)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._network = network.eval().requires_grad_(False).to(self.device)
+        self._network = folded(network).requires_grad_(False).to(self.device)
         self._tokenize = tokenize
         self._texts: dict[str, tuple[torch.Tensor, int]] = {}
         self.dim = int(self.text_features([""]).shape[1])

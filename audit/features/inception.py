@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 
+from audit.features.folded import folded
 from audit.images import resize
 from audit.weights import MissingWeightsError, require, sha256_of
 
@@ -30,11 +31,11 @@ Protocol = Literal["legacy", "clean"]
 
 
 class Inception:
-    """The loaded extractor; digest: SHA-256 of its weights."""
+    """The loaded extractor, its batch normalisation folded in; digest: SHA-256 of its weights."""
 
     def __init__(self, network: Any, digest: str) -> None:
         self.digest = digest
-        self._network = network
+        self._network = folded(network)
 
     def identity(self, protocol: Protocol) -> str:
         """What a reference must have been made with."""

@@ -48,7 +48,9 @@ class Cubic:
         inner = one @ two.T
         inner /= one.shape[1]
         inner += 1
-        return inner * inner * inner
+        cube = inner * inner
+        cube *= inner
+        return cube
 
     def alone(self, rows: Floats) -> Floats:
         """k(x, x)."""
@@ -173,7 +175,7 @@ def _left(sums: Floats, counts: NDArray[np.int64], without: int | None) -> tuple
 def _between(parts: list[Floats], kernel: Kernel) -> Floats:
     sums = np.zeros((len(parts), len(parts)))
     for i, a in enumerate(parts):
-        sums[i, i] = _sum(a, a, kernel) - float(kernel.alone(a).sum())
+        sums[i, i] = _sum_within(a, kernel) - float(kernel.alone(a).sum())
         for j in range(i):
             sums[i, j] = sums[j, i] = _sum(a, parts[j], kernel)
     return sums
@@ -186,3 +188,10 @@ def _sum(one: Floats, two: Floats, kernel: Kernel) -> float:
         for i in range(0, len(one), TILE)
         for j in range(0, len(two), TILE)
     )
+
+
+def _sum_within(rows: Floats, kernel: Kernel) -> float:
+    """Σ over all pairs of one set, which is symmetric: tiles above the diagonal count twice."""
+    tiles = [rows[start : start + TILE] for start in range(0, len(rows), TILE)]
+    diagonal = sum(float(kernel(tile, tile).sum()) for tile in tiles)
+    return diagonal + 2 * sum(_sum(tile, tiles[j], kernel) for i, tile in enumerate(tiles) for j in range(i))

@@ -19,7 +19,8 @@ from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknife
 from audit.types import Interval
 
 K = 5
-TILE = 1024
+TILE = 1024  # rows at a time, fewer where there are many others
+CELLS = 2**24  # distances at a time: 128 MB
 TIE = 1e-12
 JACKKNIFE_GROUPS = 10
 Floats = NDArray[np.float64]
@@ -61,30 +62,39 @@ def radii(rows: Floats, k: int = K) -> Floats:
     """Squared distance from each row to its k-th nearest other row; (n,)."""
     if len(rows) <= k:
         raise ValueError(f"{len(rows)} rows have no {k}-th nearest neighbour; at least {k + 1} are needed")
-    found = np.empty(len(rows))
-    for start in range(0, len(rows), TILE):
-        squared, _ = _squared(rows[start : start + TILE], rows)
-        here = np.arange(len(squared))
-        squared[here, start + here] = np.inf
-        found[start : start + len(squared)] = np.partition(squared, k - 1, axis=1)[:, k - 1]
+    norms = _lengths(rows)
+    nearest = np.full((len(rows), k), np.inf)
+    tiles = [slice(start, start + TILE) for start in range(0, len(rows), TILE)]
+    for i, here in enumerate(tiles):
+        for there in tiles[: i + 1]:  # distances are symmetric: each is computed once
+            squared, _ = _squared(rows[here], norms[here], rows[there], norms[there])
+            if here is there:
+                np.fill_diagonal(squared, np.inf)
+            else:
+                nearest[there] = _least(nearest[there], squared.T, k)
+            nearest[here] = _least(nearest[here], squared, k)
+    found: Floats = nearest.max(axis=1)
     return found
 
 
 def prdc(features: Floats, reference: Reference) -> Prdc:
-    """All four for rows (n, d) in one pass over the distances; memory is one tile of (TILE, m)."""
+    """All four for rows (n, d) in one pass over the distances, of which `CELLS` are in memory at a time."""
     rows = checked(features, "precision and recall")
     k = reference.k
     own = radii(rows, k)
     depth = np.empty(len(rows))
     recalled = np.zeros(len(reference.rows), dtype=bool)
     covered = np.zeros(len(reference.rows), dtype=bool)
-    for start in range(0, len(rows), TILE):
-        tile = slice(start, start + TILE)
-        squared, slack = _squared(rows[tile], reference.rows)
-        in_reference = squared <= reference.radii[None] + slack
+    norms, others = _lengths(rows), _lengths(reference.rows)
+    step = max(1, min(TILE, CELLS // len(others)))
+    for start in range(0, len(rows), step):
+        tile = slice(start, start + step)
+        squared, slack = _squared(rows[tile], norms[tile], reference.rows, others)
+        squared -= slack
+        in_reference = squared <= reference.radii
         depth[tile] = in_reference.sum(axis=1) / k
         covered |= in_reference.any(axis=0)
-        recalled |= (squared <= own[tile, None] + slack).any(axis=0)
+        recalled |= (squared <= own[tile, None]).any(axis=0)
     return Prdc(
         precision=float((depth > 0).mean()),
         recall=float(recalled.mean()),
@@ -157,9 +167,22 @@ def _guarded(features: Floats, reference: Reference, compute: Callable[[Floats],
     return compute(rows)
 
 
-def _squared(one: Floats, two: Floats) -> tuple[Floats, Floats]:
-    """Squared distances (n, m), and the rounding error below which two of them tie, (n, m) by broadcasting sums."""
-    norms, others = np.square(one).sum(axis=1), np.square(two).sum(axis=1)
-    scale = norms[:, None] + others[None]
-    squared = np.maximum(scale - 2 * (one @ two.T), 0.0)
-    return squared, TIE * scale
+def _lengths(rows: Floats) -> Floats:
+    """Squared length of each row, without a second copy of them."""
+    lengths: Floats = np.einsum("nd,nd->n", rows, rows)
+    return lengths
+
+
+def _least(known: Floats, more: Floats, k: int) -> Floats:
+    """The k least of each row of both."""
+    return np.partition(np.concatenate([known, more], axis=1), k - 1, axis=1)[:, :k]
+
+
+def _squared(one: Floats, norms: Floats, two: Floats, others: Floats) -> tuple[Floats, Floats]:
+    """Squared distances (n, m) of rows with these squared lengths, and the rounding below which two tie."""
+    slack = norms[:, None] + others
+    squared = one @ two.T
+    squared *= -2
+    squared += slack
+    slack *= TIE
+    return np.maximum(squared, 0.0, out=squared), slack

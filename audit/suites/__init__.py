@@ -6,6 +6,7 @@ A file's format is recognised by its columns. `?limit=50` takes an evenly spaced
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from typing import Protocol
 from audit import images
 from audit.suites.formats import Draft, lines, recognise
 from audit.types import Json, Prompt, Suite
+from generators.adapters.images import inside
 from generators.adapters.options import OptionError, near, split_options
 from generators.adapters.tables import TABLE_SUFFIXES, TableError, read_rows, read_text
 
@@ -51,11 +53,11 @@ def load(spec: str) -> Suite:
     Raises:
         SuiteError: unknown name, unreadable file, malformed row, bad option.
     """
-    name, options = (spec, {}) if Path(spec).is_file() else parsed(spec)
+    name, options = (spec, {}) if os.path.isfile(spec) else parsed(spec)
     suite = whole(name)
     if "limit" not in options:
         return suite
-    if not options["limit"].isdecimal() or int(options["limit"]) < 1:
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", options["limit"], re.ASCII):
         raise SuiteError(f"{spec!r}: limit must be a whole number from 1, found {options['limit']!r}")
     return subset(suite, int(options["limit"]))
 
@@ -76,9 +78,9 @@ def whole(name: str) -> Suite:
     if name in plugins():
         return plugins()[name]()
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SuiteError(f"{name} is a folder; to audit the pictures in it, use the generator images:{name}")
-    if path.is_file():
+    if os.path.isfile(path):
         return read_file(path)
     known = [*builtin_names(), *plugins()]
     if path.suffix or len(path.parts) > 1:
@@ -138,11 +140,15 @@ def with_inputs(drafts: Sequence[Draft], path: Path) -> tuple[list[Draft], dict[
         for role, name in draft.inputs.items():
             where = f"{path}, row {draft.row}: {role} {name!r}"
             file = path.parent / name
-            if not file.resolve().is_relative_to(path.parent.resolve()):
+            if not name.isprintable():
+                raise SuiteError(f"{where} is no file's name")
+            if not inside(file, path.parent):
                 raise SuiteError(f"{where} lies outside the suite's folder; put it beside the suite or below")
+            if not os.path.isfile(file):
+                raise SuiteError(f"{where}: No such file")
             if file not in known:
                 try:
-                    known[file] = images.digest(images.decode(file.read_bytes()))
+                    known[file] = images.digest(images.decode(images.read(file)))
                 except (OSError, images.ImageError) as error:
                     raise SuiteError(f"{where}: {getattr(error, 'strerror', None) or error}") from None
                 found[known[file]] = file

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audit.types import Json
-from generators.adapters.tables import Row, TableError, column, expectations, object_of, tags_of
+from generators.adapters.tables import Row, TableError, column, expectations, listed, object_of, tags_of
 
 TEXT_COLUMNS = ("text", "prompt", "caption")
 ROLES = ("source", "mask", "control")
 COMPBENCH = ("3d_spatial", "color", "complex", "non_spatial", "numeracy", "shape", "spatial", "texture")
 """Categories of T2I-CompBench; its files are named after them, such as "color_val.txt"."""
+NUMBER = re.compile(r"\d{1,18}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,18 @@ def word(row: Row, name: str, file: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        found = ", ".join(map(str, row.values)) or "nothing"
-        what = f"no {name!r} column; found {found}" if value is None else f"{name!r} must be text, found {value!r}"
+        what = (
+            f"no {name!r} column; found {listed(row.values)}"
+            if value is None
+            else f"{name!r} must be text, found {value!r}"
+        )
         raise TableError(f"{file}, row {row.number}: {what}")
     return value
+
+
+def number(text: str) -> int | str:
+    """The whole number, or the text where it is none."""
+    return int(text) if NUMBER.fullmatch(text) else text.strip()
 
 
 def plain(rows: Sequence[Row], file: str) -> Iterator[Draft]:
@@ -63,13 +72,12 @@ def plain(rows: Sequence[Row], file: str) -> Iterator[Draft]:
         where = f"{file}, row {row.number}"
         name = column(list(row.values), TEXT_COLUMNS)
         if name is None:
-            found = ", ".join(map(str, row.values))
-            raise TableError(f"{where}: no 'text', 'prompt' or 'caption' column; found {found}")
+            raise TableError(f"{where}: no 'text', 'prompt' or 'caption' column; found {listed(row.values)}")
         inputs = object_of(row.values.get("inputs") or {}, where, "inputs")
         if not all(isinstance(value, str) for value in inputs.values()):
             raise TableError(f"{where}: inputs must name files, found {inputs!r}")
         if odd := set(inputs) - set(ROLES):
-            raise TableError(f"{where}: no input is called {', '.join(sorted(odd))}; known: {', '.join(ROLES)}")
+            raise TableError(f"{where}: no input is called {listed(sorted(odd))}; known: {', '.join(ROLES)}")
         yield Draft(
             row=row.number,
             text=word(row, name, file),
@@ -116,7 +124,7 @@ def geckonum(rows: Sequence[Row], file: str) -> Iterator[Draft]:
             name, colon, count = entity.rpartition(":")
             if not colon:
                 raise TableError(f"{file}, row {row.number}: entity {entity!r} has no count; wanted NAME:COUNT")
-            objects.append({"class": name.strip(), "count": int(count) if count.isdecimal() else count.strip()})
+            objects.append({"class": name.strip(), "count": number(count)})
         yield Draft(
             row=row.number,
             text=word(row, "prompt", file),
@@ -141,10 +149,10 @@ def dsg(rows: Sequence[Row], file: str) -> Iterator[Draft]:
         )
         if first.text != text:
             raise TableError(f"{file}, row {row.number}: item {item!r} has another text than in row {first.row}")
-        after = [int(part) for part in re.split(r"[,\s]+", word(row, "dependency", file)) if part.isdecimal()]
+        after = [int(part) for part in re.split(r"[,\s]+", word(row, "dependency", file)) if NUMBER.fullmatch(part)]
         questions.setdefault(item, []).append(
             {
-                "id": int(number) if (number := word(row, "proposition_id", file)).isdecimal() else number,
+                "id": number(word(row, "proposition_id", file)),
                 "after": [each for each in after if each],
                 "category": word(row, "category_broad", file),
                 "question": word(row, "question_natural_language", file),

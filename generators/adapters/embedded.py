@@ -22,7 +22,9 @@ ONWARD_INPUTS = ("conditioning", "conditioning_1", "conditioning_to", "positive"
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST = 16 * 2**20
-"""Bytes of text that are read of one chunk, compressed or not; a longer one is passed over."""
+"""Bytes of text that are read of one picture, compressed or not; what would need more is passed over."""
+DEEPEST = 200
+"""Nodes that are walked from a sampler to its text; JSON of one line can nest deeper than Python calls."""
 
 Graph = Mapping[str, Any]
 
@@ -35,34 +37,44 @@ def text_chunks(stream: BinaryIO) -> dict[str, str]:
     found: dict[str, str] = {}
     if stream.read(len(SIGNATURE)) != SIGNATURE:
         return found
+    left = LONGEST
     while len(header := stream.read(8)) == 8:
         length, kind = struct.unpack(">I4s", header)
-        if kind not in TEXT_KINDS or length > LONGEST:
+        if kind not in TEXT_KINDS or length > left:
             stream.seek(length + 4, 1)
             continue
         data = stream.read(length)
         stream.seek(4, 1)
         keyword, _, rest = data.partition(b"\0")
         try:
-            found[keyword.decode("latin-1")] = decoded(TEXT_KINDS[kind](rest))
+            text = TEXT_KINDS[kind](rest, left)
+        except TooLongError:
+            break  # unpacking it has cost as much as all the text of a picture may
         except (zlib.error, ValueError):
-            continue
+            text = b""
+        left -= max(len(data), len(text))
+        if text:
+            found[keyword.decode("latin-1")] = decoded(text)
     return found
 
 
-def inflated(data: bytes) -> bytes:
+class TooLongError(ValueError):
+    """Text that unpacks to more than may be read."""
+
+
+def inflated(data: bytes, most: int) -> bytes:
     """Decompressed, to a limit."""
     engine = zlib.decompressobj()
-    text = engine.decompress(data, LONGEST)
-    if engine.unconsumed_tail:
-        raise ValueError(f"text of more than {LONGEST} bytes")
+    text = engine.decompress(data, most + 1)
+    if len(text) > most:
+        raise TooLongError(f"text of more than {most} bytes")
     return text
 
 
-def international(rest: bytes) -> bytes:
+def international(rest: bytes, most: int) -> bytes:
     """The text of an iTXt chunk: after compression flag and method, language, translated keyword."""
     _language, _translated, text = rest[2:].split(b"\0", 2)
-    return inflated(text) if rest[0] == 1 else text
+    return inflated(text, most) if rest[:1] == b"\1" else text
 
 
 def decoded(text: bytes) -> str:
@@ -73,12 +85,16 @@ def decoded(text: bytes) -> str:
         return text.decode("latin-1")
 
 
-def deflated(rest: bytes) -> bytes:
+def deflated(rest: bytes, most: int) -> bytes:
     """The text of a zTXt chunk: after the compression method."""
-    return inflated(rest[1:])
+    return inflated(rest[1:], most)
 
 
-TEXT_KINDS: dict[bytes, Callable[[bytes], bytes]] = {b"tEXt": bytes, b"zTXt": deflated, b"iTXt": international}
+TEXT_KINDS: dict[bytes, Callable[[bytes, int], bytes]] = {
+    b"tEXt": lambda rest, _: rest,
+    b"zTXt": deflated,
+    b"iTXt": international,
+}
 
 
 def embedded_prompt(chunks: Mapping[str, Any]) -> str:
@@ -92,7 +108,8 @@ def embedded_prompt(chunks: Mapping[str, Any]) -> str:
     for name, read in readers.items():
         chunk = chunks.get(name)
         if isinstance(chunk, str) and (text := read(chunk).strip()):
-            return text
+            # JSON can spell half of a surrogate pair, which is no text and cannot be stored
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return ""
 
 
@@ -100,7 +117,7 @@ def parsed(chunk: str) -> Any:
     """The JSON value, or None: other programs use the same chunk names for other things."""
     try:
         return json.loads(chunk)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # ValueError: also a number of more than 4300 digits
         return None
 
 
@@ -130,7 +147,8 @@ def from_invokeai(chunk: str) -> str:
     image = value.get("image")
     found = value.get("positive_prompt") or (image.get("prompt") if isinstance(image, dict) else "")
     if isinstance(found, list):
-        return ", ".join(str(part["prompt"]) for part in found if isinstance(part, dict) and "prompt" in part)
+        parts = [part.get("prompt") for part in found if isinstance(part, dict)]
+        return ", ".join(part for part in parts if isinstance(part, str))
     return found if isinstance(found, str) else ""
 
 
@@ -139,13 +157,18 @@ def from_comfyui(chunk: str) -> str:
     graph = parsed(chunk)
     if not isinstance(graph, dict):
         return ""
-    samplers = [node for node in graph.values() if isinstance(node, dict) and "Sampler" in str(node.get("class_type"))]
-    for sampler in samplers:
+    for sampler in filter(is_sampler, graph.values()):
         inputs = inputs_of(sampler)
         start = inputs.get("positive") or inputs.get("guider")
-        if start and (text := walk(graph, start, frozenset())):
+        if start and (text := walk(graph, start, set())):
             return text
     return ""
+
+
+def is_sampler(node: Any) -> bool:
+    """Whether this is a node that makes a picture from conditioning."""
+    kind = node.get("class_type") if isinstance(node, dict) else None
+    return isinstance(kind, str) and "Sampler" in kind
 
 
 def inputs_of(node: Any) -> Mapping[str, Any]:
@@ -154,17 +177,24 @@ def inputs_of(node: Any) -> Mapping[str, Any]:
     return inputs if isinstance(inputs, dict) else {}
 
 
-def walk(graph: Graph, value: Any, seen: frozenset[str]) -> str:
-    """The text behind an input: the value itself, or what the node it links to, [node id, output slot], was given."""
+def walk(graph: Graph, value: Any, seen: set[tuple[str, bool]], depth: int = 0) -> str:
+    """The text behind an input: the value itself, or what the node it links to, [node id, output slot], was given.
+
+    Args:
+        seen: nodes and branches that were tried; each is tried once, however many links lead to it.
+    """
     if isinstance(value, str):
         return value.strip()
-    if not isinstance(value, list) or len(value) != 2 or str(value[0]) in seen:
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str | int) or depth > DEEPEST:
         return ""
     name = str(value[0])
-    inputs, visited = inputs_of(graph.get(name)), seen | {name}
+    inputs = inputs_of(graph.get(name))
     # A node with both branches (ControlNetApplyAdvanced) hands the negative one out on its second slot.
-    onward = ("negative",) if value[1] == 1 and "negative" in inputs else (*TEXT_INPUTS, *ONWARD_INPUTS)
-    for each in onward:
-        if each in inputs and (text := walk(graph, inputs[each], visited)):
+    negative = value[1] == 1 and "negative" in inputs
+    if (name, negative) in seen:
+        return ""
+    seen.add((name, negative))
+    for each in ("negative",) if negative else (*TEXT_INPUTS, *ONWARD_INPUTS):
+        if each in inputs and (text := walk(graph, inputs[each], seen, depth + 1)):
             return text
     return ""

@@ -8,15 +8,23 @@ a table names and the folder lacks is listed and fails, so that it is counted.
 Conversion to 8-bit sRGB, in this order: EXIF orientation is applied; 16-bit greys are divided by 257; palettes, greys
 and CMYK become RGB; transparency is laid over white. Of an animation the first frame counts. Colour profiles are not
 applied.
+
+A folder may come from a stranger. What leads out of it, by "../" or by a link, is not followed: such a picture fails by
+name, such a table or text file is refused. Only the formats above (and a GIF under their endings) are decoded,
+and only after the header has said that the picture is of ordinary size.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import struct
 import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,9 +32,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from generators.adapters.embedded import embedded_prompt, text_chunks
+from generators.adapters.embedded import LONGEST, embedded_prompt, text_chunks
 from generators.adapters.options import OptionError, split_options
-from generators.adapters.tables import Row, TableError, column, expectations, read_rows, tags_of
+from generators.adapters.tables import Row, TableError, column, expectations, listed, read_rows, tags_of
 from generators.api import GeneratorError, Pixels, Refusal, Request, Task
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -35,6 +43,13 @@ FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
 TEXT_COLUMNS = ("prompt", "text", "caption")
 SLUG_COLUMNS = ("prompt_slug",)
 MOST_PIXELS = 100_000_000
+MOST_BYTES = 2**29
+"""Of a picture's file."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+"""What is decoded. Pillow knows forty more, some of which start other programs (EPS) or are seldom looked after."""
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError,
+              NotImplementedError, MemoryError, struct.error, zlib.error)  # fmt: skip
+"""What Pillow's decoders raise at damaged files, most of it by accident."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ class ImagesGenerator:
         """
         try:
             subject, options = split_options(rest, ["prompts"])
-            folder = Path(subject).expanduser()
+            folder = home(subject)
             names = picture_names(subject)
             rows = told(folder, names, options.get("prompts"))
         except (OptionError, TableError) as error:
@@ -91,8 +106,11 @@ class ImagesGenerator:
         total = hashlib.sha256()
         for name in self.pictures:
             path = self.folder / name
-            content = path.read_bytes() if path.is_file() else b""
-            total.update(f"{name}\x00{len(content)}\x00{hashlib.sha256(content).hexdigest()}\n".encode())
+            size, digest = 0, hashlib.sha256()
+            if os.path.isfile(path) and inside(path, self.folder):
+                with path.open("rb") as stream:
+                    size, digest = os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256")
+            total.update(f"{name}\x00{size}\x00{digest.hexdigest()}\n".encode())
         return total.hexdigest()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
@@ -126,15 +144,20 @@ def grouped(pairs: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
 
 def picture_names(subject: str) -> list[str]:
     """Every picture under a folder, relative to it, sorted."""
-    folder = Path(subject).expanduser()
-    if not subject or not folder.is_dir():
-        what = "is a file" if subject and folder.exists() else "does not exist"
+    folder = home(subject)
+    if not subject or not os.path.isdir(folder):
+        what = "is a file" if subject and os.path.exists(folder) else "does not exist"
         raise GeneratorError(f"images: {subject!r} {what}; give a folder of pictures, as in images:outputs/")
     names = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
+        if path.suffix.lower() in SUFFIXES and os.path.isfile(path)
     )
+    for name in names:
+        if not name.isprintable():
+            raise GeneratorError(
+                f"images: {str(folder)!r} holds {name!r}, whose name is not text on one line; rename it"
+            )
     if not names:
         raise GeneratorError(f"images: no pictures under {str(folder)!r}; known endings: {', '.join(SUFFIXES)}")
     return names
@@ -143,9 +166,11 @@ def picture_names(subject: str) -> list[str]:
 def told(folder: Path, names: Sequence[str], file: str | None) -> dict[str, Picture]:
     """What a table says of the pictures, by name; empty where there is no table."""
     if file is None:
-        found = [folder / name for name in TABLES if (folder / name).is_file()]
+        found = [folder / name for name in TABLES if os.path.isfile(folder / name)]
+        if found and not inside(found[0], folder):
+            raise TableError(f"{found[0]} is a link that leads out of {str(folder)!r}; name it with ?prompts=FILE")
     else:
-        found = [path for path in (Path(file).expanduser(), folder / file) if path.is_file()]
+        found = [path for path in (home(file), folder / file) if os.path.isfile(path)]
         if not found:
             raise GeneratorError(f"images: no file {file!r}, neither here nor in {str(folder)!r}")
     if not found:
@@ -175,7 +200,7 @@ def told_by(row: Row, table: Path, folder: Path) -> Picture:
     if file is None or (text is None and slug is None):
         raise TableError(
             f"{where}: wanted a column {' or '.join(FILE_COLUMNS)} and a column {' or '.join(TEXT_COLUMNS)};"
-            f" found {', '.join(columns)}"
+            f" found {listed(columns)}"
         )
     name, prompt = row.values[file], row.values[text] if text else row.values[slug or ""]
     if not isinstance(name, str) or not name or not isinstance(prompt, str | None):
@@ -190,6 +215,8 @@ def told_by(row: Row, table: Path, folder: Path) -> Picture:
 
 def relative(name: str, where: str, table: Path, folder: Path) -> str:
     """The picture's path in the folder; the table may write it relative to the folder, to itself, or absolute."""
+    if not name.isprintable():
+        raise TableError(f"{where}: {name!r} is no file's name")
     root = os.path.abspath(folder)
     inside, beside = os.path.abspath(folder / name), os.path.abspath(table.parent / name)
     path = Path(beside if os.path.exists(beside) and not os.path.exists(inside) else inside)
@@ -200,31 +227,72 @@ def relative(name: str, where: str, table: Path, folder: Path) -> str:
 
 def own_prompt(folder: Path, picture: Picture) -> Picture:
     """The picture with the prompt found inside its file or in the .txt beside it, if any."""
-    path = folder / picture.name
-    with path.open("rb") as stream:
-        text = embedded_prompt(text_chunks(stream))
-    for sidecar in (path.with_suffix(".txt"), path.with_name(path.name + ".txt")):
-        if not text and sidecar.is_file():
-            text = sidecar.read_text(encoding="utf-8-sig", errors="replace").strip()
+    path, text = folder / picture.name, ""
+    if not inside(path, folder):
+        return picture
+    try:
+        with path.open("rb") as stream:
+            text = embedded_prompt(text_chunks(stream))
+        for sidecar in (path.with_suffix(".txt"), path.with_name(path.name + ".txt")):
+            if not text and os.path.isfile(sidecar) and inside(sidecar, folder):
+                with sidecar.open("rb") as stream:
+                    text = stream.read(LONGEST).decode("utf-8-sig", errors="replace").strip()
+    except OSError as error:
+        raise GeneratorError(f"images: {path}: cannot be read: {error.strerror}") from None
     return Picture(picture.name, text, picture.expect, picture.tags)
+
+
+def home(text: str) -> Path:
+    """The path with "~" written out, where there is such a home."""
+    return Path(os.path.expanduser(text))
+
+
+def inside(path: Path, folder: Path) -> bool:
+    """Whether what the path leads to, links followed, lies in the folder."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def read_picture(folder: Path, name: str) -> Pixels | Refusal:
     """A file as pixels; a broken, missing or enormous one is a refusal of that picture alone."""
     path = folder / name
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Refusal("failed", f"{path}: not in the folder, though its table names it")
+    if not inside(path, folder):
+        return Refusal("failed", f"{path}: a link that leads out of the folder; copy the picture into it")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    return Refusal("failed", f"{path}: {image.width} x {image.height} is over 100 megapixels")
-                return to_rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError:
-        return Refusal("failed", f"{path}: over 100 megapixels")
-    except (OSError, ValueError, SyntaxError) as error:
+        with opened(path) as image:
+            return to_rgb(ImageOps.exif_transpose(image))
+    except TooLargeError as error:
+        return Refusal("failed", f"{path}: {error}")
+    except UNREADABLE as error:
         return Refusal("failed", f"{path}: cannot be decoded: {error}")
+
+
+class TooLargeError(ValueError):
+    """A picture whose header or file says that it is larger than is ever decoded."""
+
+
+@contextmanager
+def opened(source: Path | bytes) -> Iterator[Image.Image]:
+    """A picture of an accepted format and size, of which nothing but the header is read yet.
+
+    Raises:
+        TooLargeError: over `MOST_PIXELS` or `MOST_BYTES`.
+        UNREADABLE: what the decoder stumbles over, here or later.
+    """
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if size > MOST_BYTES:
+        raise TooLargeError(f"{size:,} bytes are over {MOST_BYTES // 2**20} MiB")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # damage that Pillow mends; sizes are looked at below
+        try:
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise TooLargeError("over 100 megapixels") from None
+        with image:
+            if image.width * image.height > MOST_PIXELS:
+                raise TooLargeError(f"{image.width} x {image.height} is over 100 megapixels")
+            yield image
 
 
 def to_rgb(image: Image.Image) -> Pixels:

@@ -18,18 +18,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
+from urllib.parse import unquote
 
-from PIL import Image, UnidentifiedImageError
-
-from generators.adapters.images import MOST_PIXELS, to_rgb
+from generators.adapters.images import UNREADABLE, TooLargeError, opened, to_rgb
 from generators.adapters.options import OptionError, split_options
 from generators.api import GeneratorError, Pixels, Refusal, Request, Task
 
@@ -51,7 +50,7 @@ class OpenAIGenerator:
         self.client = client
         self.batch = whole("batch", options.get("batch", "4"))
         self.knobs = frozenset({knob for knob in ("steps", "guidance") if knob in options} | {"height", "width"})
-        self.device = url
+        self.device = without_login(url)
         self._turn = Turnstile(float(options["rate"])) if "rate" in options else None
 
     @classmethod
@@ -64,23 +63,27 @@ class OpenAIGenerator:
         try:
             url, options = split_options(rest, OPTIONS)
         except OptionError as error:
-            raise GeneratorError(f"openai: {error}") from None
+            # without the specification, in which somebody may have put a key
+            raise GeneratorError(f"openai: {str(error).removeprefix(f'{rest!r}: ')}") from None
+        shown = without_login(url)
         if not url.startswith(("http://", "https://")):
-            raise GeneratorError(f"openai: {url!r} is no address; write openai:http://localhost:8000/v1?model=NAME")
+            raise GeneratorError(f"openai: {shown!r} is no address; write openai:http://localhost:8000/v1?model=NAME")
         if "model" not in options:
-            raise GeneratorError(f"openai: which model of {url}? write openai:{url}?model=NAME")
+            raise GeneratorError(f"openai: which model of {shown}? write openai:{shown}?model=NAME")
         if "size" in options:
             sides_of(options["size"])
         for name in ("batch", "retries", "rate", "timeout"):
             whole(name, options.get(name, "1"), least=0 if name == "retries" else 1)
         if options.get("format", "b64_json") not in ("b64_json", "none"):
             raise GeneratorError(f"openai: no format {options['format']!r}; there is b64_json and none")
-        return cls(f"openai:{rest}", url, options, client_of(url, options))
+        return cls(f"openai:{without_login(rest)}", url, options, client_of(url, options))
 
     def fingerprint(self) -> str:
         """Hash of address, model and fields: what is behind an API can change without a sign, and no hash can tell."""
         shaping = {name: self.options.get(name, "") for name in ("model", "size", *FIELDS)}
-        return hashlib.sha256(json.dumps({"url": self.url, **shaping}, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps({"url": without_login(self.url), **shaping}, sort_keys=True).encode()
+        ).hexdigest()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Pixels | Refusal]]:
         """As they arrive; `batch` requests are under way at a time."""
@@ -100,10 +103,19 @@ class OpenAIGenerator:
         try:
             answer = self.client.images.generate(**self.body(request))
         except openai.APIStatusError as error:
-            return Refusal("skipped" if declined(error) else "failed", f"{error.status_code} {message_of(error)}")
-        except openai.APIError as error:
-            return Refusal("failed", f"{type(error).__name__}: {error}")
+            return Refusal(
+                "skipped" if declined(error) else "failed", self.unkeyed(f"{error.status_code} {message_of(error)}")
+            )
+        except (openai.APIError, ValueError, RecursionError) as error:  # the latter: JSON that is none, or too deep
+            return Refusal("failed", self.unkeyed(f"{type(error).__name__}: {error}"))
         return picture_of(answer)
+
+    def unkeyed(self, text: str) -> str:
+        """The server's words without the API key and the password: servers repeat what they were sent."""
+        password = login_of(self.url).partition(":")[2]
+        for secret in {self.client.api_key, password, unquote(password)} - {"", "none"}:
+            text = text.replace(secret, "***")
+        return text
 
     def body(self, request: Request) -> dict[str, Any]:
         """The arguments of the API's call."""
@@ -162,17 +174,18 @@ def client_of(url: str, options: Mapping[str, str]) -> Any:
 
 def picture_of(answer: Any) -> Pixels | Refusal:
     """The picture in an answer, or what is wrong with it."""
-    data = getattr(answer, "data", None) or []
-    if not data:
+    data = getattr(answer, "data", None)
+    if not isinstance(data, list) or not data:
         return Refusal("failed", "the server's answer holds no picture")
-    if not data[0].b64_json:
+    encoded = getattr(data[0], "b64_json", None)
+    if not isinstance(encoded, str) or not encoded:
         return Refusal("failed", "the server answered with an address instead of the picture; it must do b64_json")
     try:
-        with Image.open(io.BytesIO(base64.b64decode(data[0].b64_json, validate=True))) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                return Refusal("failed", f"the server's picture is too large: {opened.width} x {opened.height} pixels")
-            return to_rgb(opened)
-    except (binascii.Error, UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        with opened(base64.b64decode(encoded, validate=True)) as picture:
+            return to_rgb(picture)
+    except TooLargeError as error:
+        return Refusal("failed", f"the server's picture is too large: {error}")
+    except (binascii.Error, *UNREADABLE) as error:
         return Refusal("failed", f"the server's picture cannot be read: {error}")
 
 
@@ -190,14 +203,26 @@ def message_of(error: Any) -> str:
 
 def whole(name: str, text: str, *, least: int = 1) -> int:
     """A whole number from `least`."""
-    if not text.isdecimal() or int(text) < least:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) < least:
         raise GeneratorError(f"openai: {name} must be a whole number from {least}, found {text!r}")
     return int(text)
 
 
 def sides_of(text: str) -> tuple[int, int]:
     """(width, height) of "512x384"."""
-    width, cross, height = text.partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+    sides = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text, re.ASCII)
+    if not sides:
         raise GeneratorError(f"openai: size must be WIDTHxHEIGHT, such as 512x512; found {text!r}")
-    return int(width), int(height)
+    return int(sides[1]), int(sides[2])
+
+
+def login_of(url: str) -> str:
+    """What stands before the @ of an address, "NAME:PASSWORD"; empty where nothing does."""
+    address = re.match(r"\w+://([^/?#]*)@", url)
+    return address[1] if address else ""
+
+
+def without_login(url: str) -> str:
+    """The address as it may be shown."""
+    login = login_of(url)
+    return url.replace(f"{login}@", "", 1) if login else url

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,12 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 TABLE_SUFFIXES = (".csv", ".tsv", *JSON_SUFFIXES)
 UNQUOTED = {"Prompt", "Category", "Challenge"}
 """Columns of PartiPrompts, which is tab separated without quoting: its quotation marks belong to the prompts."""
+
+
+MOST_BYTES = 256 * 2**20
+"""Of a file of rows, which is read in one piece."""
+DEEPEST = 64
+"""Lists and objects within one another; what reads the rows walks them by calling itself."""
 
 
 class TableError(ValueError):
@@ -36,6 +44,10 @@ class Row:
 def read_text(path: Path) -> str:
     """The whole file, UTF-8 with or without a byte-order mark; line ends as they are."""
     try:
+        if not path.is_file():  # a pipe or a device has no end to wait for
+            raise TableError(f"{path}: no such file")
+        if (size := os.path.getsize(path)) > MOST_BYTES:
+            raise TableError(f"{path}: {size:,} bytes are more than {MOST_BYTES:,}; split the file")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -61,23 +73,53 @@ def read_rows(path: Path) -> list[Row]:
 def json_rows(text: str, path: Path) -> Iterator[Row]:
     """One object a line, or the objects of one JSON array."""
     if text.lstrip().startswith("["):
-        try:
-            found = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise TableError(f"{path}, row {error.lineno}: not JSON: {error.msg}") from None
-        numbered = list(enumerate(found, start=1))
+        numbered = list(enumerate(json_value(text, str(path)), start=1))
     else:
         numbered = []
         for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
-                try:
-                    numbered.append((number, json.loads(line)))
-                except json.JSONDecodeError as error:
-                    raise TableError(f"{path}, row {number}: not JSON: {error.msg} (column {error.colno})") from None
+                numbered.append((number, json_value(line, f"{path}, row {number}")))
     for number, value in numbered:
         if not isinstance(value, dict):
             raise TableError(f"{path}, row {number}: wanted a JSON object, found {type(value).__name__}")
         yield Row(number, value)
+
+
+def json_value(text: str, where: str, what: str = "") -> Any:
+    """The value of a JSON text; what could not be written as JSON again is refused, and so is very deep nesting.
+
+    Raises:
+        TableError: no JSON, or none that can be kept: NaN, infinity, half of a surrogate pair.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        line = f", row {error.lineno}" if "\n" in text else ""
+        raise TableError(f"{where}{line}: {what}not JSON: {error.msg} (column {error.colno})") from None
+    except RecursionError:
+        raise TableError(f"{where}: JSON nested too deep; at most {DEEPEST} levels") from None
+    except ValueError:  # Python's limit
+        raise TableError(f"{where}: a whole number with thousands of digits") from None
+    check_json(value, where)
+    return value
+
+
+def check_json(value: Any, where: str, depth: int = 0) -> None:
+    """See `json_value`; an infinity may also come of a number such as 1e999."""
+    if depth > DEEPEST:
+        raise TableError(f"{where}: JSON nested too deep; at most {DEEPEST} levels")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TableError(f"{where}: {value} is no number that JSON has; leave it out, or write null")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise TableError(f"{where}: {value[error.start]!r} is half of a character; write the whole pair") from None
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list):
+        for each in value:
+            check_json(each, where, depth + 1)
 
 
 def separated_rows(text: str, path: Path) -> Iterator[Row]:
@@ -101,7 +143,7 @@ def separated_rows(text: str, path: Path) -> Iterator[Row]:
                 if len(cells) != len(header):
                     raise TableError(
                         f"{path}, row {number}: {len(cells)} cells under {len(header)} columns"
-                        f" ({', '.join(header)}); a cell with the separator in it must be quoted"
+                        f" ({listed(header)}); a cell with the separator in it must be quoted"
                     )
                 yield Row(number, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
@@ -117,6 +159,11 @@ def checked_header(header: Sequence[str], path: Path) -> list[str]:
         if named.count(name) > 1:
             raise TableError(f"{path}, row 1: two columns are named {name!r}")
     return list(header)
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Column names for a message; one with control characters in it is quoted, so that no terminal obeys it."""
+    return ", ".join(each if each.isprintable() else repr(each) for each in map(str, names)) or "nothing"
 
 
 def column(names: Sequence[str], wanted: Sequence[str]) -> str | None:
@@ -137,10 +184,7 @@ def tags_of(value: Any, where: str) -> tuple[str, ...]:
 def object_of(value: Any, where: str, name: str) -> dict[str, Any]:
     """A JSON object, given as such or as text; empty text is an empty object."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else {}
-        except json.JSONDecodeError as error:
-            raise TableError(f"{where}: {name} is not JSON: {error.msg}: {value!r}") from None
+        value = json_value(value, where, f"{name} is ") if value.strip() else {}
     if not isinstance(value, dict):
         raise TableError(f'{where}: {name} must be a JSON object such as {{"text": "OPEN"}}, found {value!r}')
     return value
