@@ -204,7 +204,9 @@ def read_table(path: Path, columns: Sequence[str] | None = None, schema: pa.Sche
     if schema is not None:
         written = list(schema)
         wrong |= set(schema.names if columns is None else columns) - set(table.column_names)
-        wrong |= {each.name for each in table.schema if each.type == pa.string() and table[each.name].null_count}
+        # texts and whole numbers are always told; a number or a vector may be absent
+        told = [each.name for each in table.schema if each.type == pa.string() or pa.types.is_integer(each.type)]
+        wrong |= {name for name in told if table[name].null_count}
         wrong |= {each.name for each in table.schema if each not in written}
     if wrong:
         raise KeyError(f"column {', '.join(sorted(wrong))} is missing or not as it was written")

@@ -31,6 +31,16 @@ def forged(path: Path, change: Callable[[dict[str, object]], object]) -> None:
     path.write_text(json.dumps(change(value)) + ("" if whole else "\n" + rest), encoding="utf-8")
 
 
+def test_a_plan_without_its_numbers_is_refused(run: Path) -> None:
+    jobs = pq.read_table(run / "jobs.parquet")
+    place = jobs.column_names.index("replicate")
+    pq.write_table(
+        jobs.set_column(place, jobs.schema.field(place), pa.nulls(len(jobs), pa.int32())), run / "jobs.parquet"
+    )
+    with guarded(run.parent):
+        assert "column replicate" in told("report", "run")
+
+
 def test_the_run_is_sound_before_it_is_forged(run: Path) -> None:
     with guarded(run.parent):
         assert told("show", "run") == "accepted"
