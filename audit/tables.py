@@ -21,6 +21,9 @@ BROKEN = (pa.ArrowException, OSError, KeyError, TypeError, ValueError)
 
 _TEMPORARY = ".tmp-"
 
+LATER = {b"later": b"1"}
+"""Marks a column that summaries of earlier versions lack."""
+
 JOBS = pa.schema(
     [
         ("key", pa.string()),
@@ -79,8 +82,8 @@ CONTRASTS = pa.schema(
     [(name, pa.string()) for name in ("generator", "before", "after", "audit")]
     + [(name, pa.float64()) for name in ("value", "low", "high")]
     + [(name, pa.int64()) for name in ("pairs", "prompts")]
-    + [("note", pa.string()), ("mde", pa.float64())]
-    + [(name, pa.int64()) for name in ("replicates", "skipped", "failed")]
+    + [("note", pa.string()), pa.field("mde", pa.float64(), metadata=LATER)]
+    + [pa.field(name, pa.int64(), metadata=LATER) for name in ("replicates", "skipped", "failed")]
 )
 
 
@@ -203,7 +206,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, schema: pa.Sche
     wrong = set(columns or ()) - set(table.column_names)  # which Arrow passes over
     if schema is not None:
         written = list(schema)
-        wrong |= set(schema.names if columns is None else columns) - set(table.column_names)
+        due = {each.name for each in schema if each.metadata is None or LATER.keys() - each.metadata.keys()}
+        wrong |= (due if columns is None else set(columns)) - set(table.column_names)
         # texts and whole numbers are always told; a number or a vector may be absent
         told = [each.name for each in table.schema if each.type == pa.string() or pa.types.is_integer(each.type)]
         wrong |= {name for name in told if table[name].null_count}

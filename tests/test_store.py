@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -20,6 +21,17 @@ from tests.fakes import CHILDREN, FakeGenerator, config, suite, walked
 def planned(prompts: Suite, batch: int = 4) -> list[Shard]:
     sources = [Source(name="fake:", fingerprint="f", knobs=frozenset({"guidance"}), batch=batch)]
     return shards(plan(prompts, sources, Sweep(guidance=(1.0, 3.5))), sources)
+
+
+def test_contrasts_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    contrast = Contrast(
+        generator="g", before="a", after="b", audit="x", value=1.0, low=0.0, high=2.0, pairs=3, prompts=3, mde=0.5
+    )
+    folder = RunFolder(tmp_path)
+    folder.write_summary([], [contrast])
+    path = tmp_path / "contrasts.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["mde", "replicates", "skipped", "failed"]), path)
+    assert folder.contrasts() == [replace(contrast, mde=None)]
 
 
 def test_pictures_come_back_pixel_for_pixel(tmp_path: Path) -> None:
