@@ -54,12 +54,12 @@ class RunFolder:
             raise StoreError(f"{self.path} is no run folder: it has no manifest.json; give the --out of an audit run")
         try:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} is damaged ({error}); run the same command again to rewrite it") from error
+        if isinstance(manifest, dict) and manifest.get("format") != FORMAT:
+            raise StoreError(f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
         if wrong := manifest_fault(manifest):
             raise StoreError(f"{path} is damaged ({wrong}); run the same command again to rewrite it")
-        if manifest.get("format") != FORMAT:
-            raise StoreError(f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
         return manifest
 
     def prompts(self) -> dict[str, Prompt]:

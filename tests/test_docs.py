@@ -23,7 +23,9 @@ def test_reference_page_is_current():
 
 def test_every_audit_says_its_unit_direction_source_and_card() -> None:
     page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    for each in audits().values():
+    own = [each for each in audits().values() if each.factory.__module__.startswith("audit.")]
+    assert len(own) > 50
+    for each in own:
         [entry] = re.findall(rf"^### `{re.escape(each.name)}` .*?(?=^##)", page, re.M | re.S)
         for word in (f"unit: {each.unit}", f"better: {each.better}", f"source: {each.source}", "card: "):
             assert f"- {word}" in entry or f"; {word}" in entry

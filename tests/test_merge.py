@@ -228,9 +228,9 @@ def test_parts_of_different_runs_are_named(tmp_path: Path, values: dict[str, obj
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"weights": [{"name": "inception", "sha256": "ab"}]}, 'weights inception null against "ab"'),
+        ({"weights": [{"name": "inception", "sha256": "ab", "licence": "x"}]}, 'weights inception null against "ab"'),
         ({"packages": {}}, "package torch "),
-        ({"suite": {"name": "tiny", "digest": "changed"}}, "suite "),
+        ({"suite": {"name": "tiny", "version": "1", "prompts": 2, "digest": "changed"}}, "suite "),
     ],
 )
 def test_parts_of_different_models_or_machines_are_named(tmp_path: Path, change: dict[str, object], words: str) -> None:
