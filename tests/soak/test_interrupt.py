@@ -5,13 +5,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from audit.interrupt import until_interrupted
 from tests.fakes import CHILDREN
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """A shell's background jobs begin with Ctrl-C ignored, and so may a CI server's."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def looped(pieces: Iterable[int], work: Callable[[int], object], told: list[str] | None = None) -> None:

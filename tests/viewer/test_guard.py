@@ -247,7 +247,9 @@ def test_missing_packages_are_named(served, monkeypatch):
 
 
 def test_ctrl_c_ends_it_quietly_and_the_address_is_told_at_once(served):
-    begin = "from pathlib import Path; from reports.viewer.serve import view; "
+    # a background job of a shell begins with Ctrl-C ignored, and its children with it
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    begin = f"{heard}from pathlib import Path; from reports.viewer.serve import view; "
     code = f"{begin}view([Path({str(served.run)!r})], open_browser=False)"
     started = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
