@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,9 +14,9 @@ from audit.api import ScoreSet
 from audit.registry import audits as known_audits
 from audit.statistics.intraclass import intraclass
 from audit.statistics.multiplicity import adjusted
-from audit.statistics.paired import Difference, mean_difference, no_difference, rate_difference, set_difference
+from audit.statistics.paired import Difference, no_difference, set_difference
 from audit.store import RunFolder
-from audit.summarise import Point
+from audit.summarise import Point, Tally
 from audit.summary import points_of
 from audit.types import Interval, Json, Prompt
 
@@ -84,7 +83,7 @@ class Side:
             )
         return cls(folder, generator or names[0], manifest)
 
-    @property
+    @cached_property
     def measures(self) -> dict[str, Measure]:
         """Its audits by name."""
         return {each["name"]: Measure.of(each) for each in self.manifest["audits"]}
@@ -114,7 +113,6 @@ class Comparison:
     Attributes:
         cell: the sweep cell, "all cells", or with a tag the slice of prompts that carry it.
         before, after: the two values over the pairs alone.
-        mde: the true difference that would have been found with 80 % power; None where no error is known.
         pairs, prompts, replicates: pairs behind the numbers, their prompts, the most pairs of any prompt.
         skipped, failed: pairs lost because a side had nothing to say, or broke.
         unpaired: pictures that the other side did not make.
@@ -127,7 +125,6 @@ class Comparison:
     before: float | None
     after: float | None
     difference: Difference
-    mde: float | None
     pairs: int
     prompts: int
     replicates: int
@@ -138,13 +135,25 @@ class Comparison:
     tag: str = ""
     q: float | None = None
 
+    @property
+    def mde(self) -> float | None:
+        """The true difference that would have been found with 80 % power; None where no error is known."""
+        return self.difference.mde
+
     def as_json(self) -> dict[str, Json]:
         """Every figure by name."""
         found = self.difference
         told = {
             name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("measure", "difference")
         }
-        numbers = {"value": found.value, "low": found.low, "high": found.high, "error": found.error, "p": found.p}
+        numbers = {
+            "value": found.value,
+            "low": found.low,
+            "high": found.high,
+            "error": found.error,
+            "p": found.p,
+            "mde": self.mde,
+        }
         about = {name: getattr(self.measure, name) for name in ("unit", "better", "statistic", "version", "worth")}
         return {"audit": self.measure.name, **about, **numbers, "note": found.note, **told}
 
@@ -169,6 +178,11 @@ class Paired:
         )
 
     @property
+    def numeric(self) -> bool:
+        """Whether the scores are numbers, not features."""
+        return all(point.vector is None for pair in self.good for point in pair)
+
+    @property
     def good(self) -> list[tuple[Point, Point]]:
         """Pairs in which both sides were scored."""
         return [pair for pair in self.pairs if pair[0].status == "ok" and pair[1].status == "ok"]
@@ -190,34 +204,28 @@ def compare(measure: Measure, found: Paired, *, cell: str = "", scorer: ScoreSet
         scorer: the statistic of a set audit, where it is loaded already.
     """
     mine = found.only(cell=cell) if cell else found
-    good = mine.good
-    clusters = [one.prompt for one, _ in good]
-    icc = None
+    tally = Tally.of(mine.pairs)
+    clusters, icc = tally.clusters, None
     if measure.kind == "set":
         score = scorer or measure.set_scorer()
-        ends = [_set_value(score, [pair[side] for pair in good], clusters) for side in (0, 1)]
+        ends = [_set_value(score, [pair[side] for pair in tally.good], clusters) for side in (0, 1)]
         difference = set_difference(*ends)
         before, after = ends[0].value, ends[1].value
     else:
-        values = np.array([(one.value, two.value) for one, two in good], np.float64).reshape(-1, 2)
-        way = rate_difference if measure.statistic == "rate" else mean_difference
-        difference = way(values[:, 0], values[:, 1], clusters)
+        values, difference = tally.values, tally.difference(measure.statistic)
         before, after = (float(side.mean()) for side in values.T) if len(values) else (None, None)
         icc = intraclass(values[:, 1] - values[:, 0], clusters) if len(values) else None
-    statuses = [{one.status, two.status} for one, two in mine.pairs]
-    per_prompt = Counter(clusters)
     return Comparison(
         measure=measure,
         cell=cell or POOLED,
         before=before,
         after=after,
         difference=difference,
-        mde=difference.mde,
-        pairs=len(good),
-        prompts=len(per_prompt),
-        replicates=max(per_prompt.values(), default=0),
-        skipped=sum("skipped" in each and "failed" not in each for each in statuses),
-        failed=sum("failed" in each for each in statuses),
+        pairs=len(tally.good),
+        prompts=len(set(clusters)),
+        replicates=tally.replicates,
+        skipped=tally.skipped,
+        failed=tally.failed,
         unpaired=mine.unpaired,
         icc=icc,
     )
@@ -231,7 +239,7 @@ class Runs:
     candidate: Side
     _found: dict[str, Paired] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def shared(self) -> dict[str, Measure]:
         """Audits that both have in the same version and with the same options."""
         other = self.candidate.measures
@@ -264,7 +272,7 @@ class Runs:
         """One audit over the pairs of both runs; where all pictures are the same, nothing differs, and surely so."""
         found = compare(measure, self.paired(measure), cell=cell)
         if self.identical and found.difference.value == 0:
-            return replace(found, difference=no_difference(), mde=0.0)
+            return replace(found, difference=no_difference())
         return found
 
     def prompts(self) -> dict[str, Prompt]:
@@ -318,7 +326,7 @@ def _quietly(runs: Runs, measure: Measure) -> Comparison | None:
     from audit.weights import MissingWeightsError
 
     every = runs.paired(measure)
-    if measure.kind != "set" and any(point.vector is not None for pair in every.good for point in pair):
+    if measure.kind != "set" and not every.numeric:
         return None
     try:
         return runs.compare(measure)

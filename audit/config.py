@@ -8,13 +8,25 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit.readers import floats, ints, names, seconds, specs, task, text, truth, whole, windows
+from audit.readers import (
+    floats,
+    ints,
+    names,
+    seconds,
+    specs,
+    table_values,
+    task,
+    text,
+    toml_tables,
+    truth,
+    whole,
+    windows,
+)
 from audit.share import Share, share_of
 
 ENGINES = "local", "ray"
@@ -111,12 +123,7 @@ def read_sweep(path: Path) -> tuple[dict[str, Any], Mapping[str, Mapping[str, An
     Raises:
         ConfigError: no such file, no TOML, an unknown key (with near ones), a value of the wrong type.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the sweep file {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number of thousands of digits
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    tables = toml_tables(path, "sweep file", ConfigError)
     _known(tables, ("run", "audits"), f"{path}: no table named")
     for name in tables:
         if not isinstance(tables[name], dict):
@@ -126,13 +133,7 @@ def read_sweep(path: Path) -> tuple[dict[str, Any], Mapping[str, Mapping[str, An
     for table in options.values():
         if not isinstance(table, dict) or any(isinstance(value, dict) for value in table.values()):
             raise ConfigError(f'{path}: options go into a table with the audit\'s name in quotes, [audits."text.cer"]')
-    read: dict[str, Any] = {}
-    for name, value in run.items():
-        try:
-            read[name] = _READERS[name](value)
-        except ValueError as error:
-            raise ConfigError(f"{path}, [run] {name} = {value!r}: {error}") from error
-    return read, options
+    return table_values(path, "run", run, _READERS, ConfigError), options
 
 
 def _engine(value: object) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audit.readers import table_values, toml_tables
 from audit.statistics.power import ALPHA, POWER
 from audit.types import digest_of
 
@@ -71,12 +71,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         PolicyError: no such file, no TOML, an unknown key, a value of the wrong kind, no primary metric.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PolicyError(f"cannot read the policy {path}: {error.strerror}; audit gate RUN --init {path}") from error
-    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number of thousands of digits
-        raise PolicyError(f"{path} is not valid TOML: {error}") from error
+    tables = toml_tables(path, "policy", PolicyError, cure=f"; audit gate RUN --init {path}")
     _known(tables, ("gate", "require", "primary"), f"{path}: no table")
     for name, table in tables.items():
         if not isinstance(table, dict):
@@ -106,13 +101,7 @@ def _primary(path: Path, name: str, row: object) -> Primary:
 
 def _values(path: Path, table: str, given: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
     _known(given, tuple(readers), f"{path}, [{table}]: no key")
-    found = {}
-    for name, value in given.items():
-        try:
-            found[name] = readers[name](value)
-        except ValueError as error:
-            raise PolicyError(f"{path}, [{table}] {name} = {value!r}: {error}") from error
-    return found
+    return table_values(path, table, given, readers, PolicyError)
 
 
 def _known(given: Mapping[str, Any], known: Sequence[str], what: str) -> None:

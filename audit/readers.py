@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 TASKS = ("text2img", "img2img", "inpaint", "control", "upscale")
+
+
+def toml_tables(path: Path, what: str, refused: type[ValueError], *, cure: str = "") -> dict[str, Any]:
+    """A TOML file's tables; raises `refused` where it cannot be read, with the cure, or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise refused(f"cannot read the {what} {path}: {error.strerror}{cure}") from error
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number of thousands of digits
+        raise refused(f"{path} is not valid TOML: {error}") from error
+
+
+def table_values(
+    path: Path,
+    table: str,
+    given: Mapping[str, Any],
+    readers: Mapping[str, Callable[[Any], Any]],
+    refused: type[ValueError],
+) -> dict[str, Any]:
+    """A table's values by name, each read by its reader; raises `refused` with the place of one that cannot be."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            found[name] = readers[name](value)
+        except ValueError as error:
+            raise refused(f"{path}, [{table}] {name} = {value!r}: {error}") from error
+    return found
 
 
 def flag(read: Callable[[Any], Any]) -> Callable[[str], Any]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit.api import Audit, ScoreSet
 from audit.statistics.means import mean_interval
-from audit.statistics.paired import mean_difference, rate_difference
+from audit.statistics.paired import Difference, mean_difference, rate_difference
 from audit.statistics.rates import rate_interval
 from audit.types import Contrast, Estimate, Interval, Status, cell_name
 from generators.api import Settings
@@ -158,13 +159,48 @@ def _without(knob: str, settings: Settings) -> Settings:
     return replace(settings, **{knob: None})  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What became of pairs: those scored on both sides, those lost because a side had nothing to say, or broke."""
+
+    good: Pairs
+    skipped: int
+    failed: int
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> Tally:
+        """Each pair once; one that broke on a side counts as failed, whatever the other side says."""
+        statuses = [{first.status, second.status} for first, second in pairs]
+        return cls(
+            good=[pair for pair, status in zip(pairs, statuses, strict=True) if status == {"ok"}],
+            skipped=sum("skipped" in status and "failed" not in status for status in statuses),
+            failed=sum("failed" in status for status in statuses),
+        )
+
+    @property
+    def clusters(self) -> list[str]:
+        """The prompt of each good pair."""
+        return [first.prompt for first, _ in self.good]
+
+    @property
+    def replicates(self) -> int:
+        """The most good pairs of any prompt."""
+        return max(Counter(self.clusters).values(), default=0)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """(n, 2): before and after of each good pair."""
+        return np.array([(first.value, second.value) for first, second in self.good], np.float64).reshape(-1, 2)
+
+    def difference(self, statistic: str) -> Difference:
+        """After minus before of numbers, or of yes and no where the audit's statistic is a rate."""
+        values, way = self.values, rate_difference if statistic == "rate" else mean_difference
+        return way(values[:, 0], values[:, 1], self.clusters)
+
+
 def _contrast(audit: Audit, generator: str, before: str, after: str, pairs: Pairs) -> Contrast:
-    statuses = [{first.status, second.status} for first, second in pairs]
-    good = [pair for pair, status in zip(pairs, statuses, strict=True) if status == {"ok"}]
-    values = np.array([(first.value, second.value) for first, second in good], dtype=np.float64).reshape(-1, 2)
-    prompts = Counter(first.prompt for first, _ in good)
-    difference = rate_difference if audit.statistic == "rate" else mean_difference
-    found = difference(values[:, 0], values[:, 1], [first.prompt for first, _ in good])
+    tally = Tally.of(pairs)
+    found = tally.difference(audit.statistic)
     return Contrast(
         generator=generator,
         before=before,
@@ -173,13 +209,13 @@ def _contrast(audit: Audit, generator: str, before: str, after: str, pairs: Pair
         value=found.value,
         low=found.low,
         high=found.high,
-        pairs=len(good),
-        prompts=len(prompts),
+        pairs=len(tally.good),
+        prompts=len(set(tally.clusters)),
         note=found.note,
         mde=found.mde,
-        replicates=max(prompts.values(), default=0),
-        skipped=sum("skipped" in status and "failed" not in status for status in statuses),
-        failed=sum("failed" in status for status in statuses),
+        replicates=tally.replicates,
+        skipped=tally.skipped,
+        failed=tally.failed,
     )
 
 

@@ -20,7 +20,7 @@ from audit.types import Interval, Json
 from reports.junit import junit
 from reports.markdown import markdown, workflow_commands
 from reports.verdict_words import FOUND, SIGNS, change, counts, direction_of, headline, moved
-from reports.words import number, visible, with_interval
+from reports.words import dashed, number, visible, with_interval
 
 Tell = Callable[[str], None]
 MOST = 8
@@ -104,7 +104,7 @@ def lines(verdict: Verdict) -> list[str]:
     told += [f"  ✗ {each.kind}: {each.text}" for each in verdict.breaches]
     for each in verdict.judgements:
         found = each.comparison
-        ends = " → ".join("-" if value is None else number(value) for value in (found.before, found.after))
+        ends = f"{dashed(found.before)} → {dashed(found.after)}"
         told.append(
             f"  {SIGNS[each.status]} {each.primary.audit}  {ends}  {change(found)}  margin {each.primary.margin:g}"
         )

@@ -7,7 +7,7 @@ import re
 from audit.compare import Comparison
 from audit.gate import Judgement, Verdict
 from reports.verdict_words import SIGNS, change, counts, direction_of, headline, moved
-from reports.words import number, visible
+from reports.words import dashed, number, visible
 
 MOST = 12
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
@@ -62,15 +62,14 @@ def plain(text: str) -> str:
 
 def _row(each: Judgement) -> str:
     found = each.comparison
-    numbers = ("-" if value is None else number(value) for value in (found.before, found.after))
-    mde = "-" if found.mde is None else number(found.mde)
     cells = [
         f"{SIGNS[each.status]} {each.status}",
         plain(each.primary.audit) + (f" ({plain(each.primary.cell)})" if each.primary.cell else ""),
-        *numbers,
+        dashed(found.before),
+        dashed(found.after),
         change(found),
         f"{each.primary.margin:g} {each.primary.worse}",
-        mde,
+        dashed(found.mde),
         counts(found),
     ]
     return f"| {' | '.join(cells)} |"

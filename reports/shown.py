@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audit.types import Contrast, Estimate
 from reports.load import AuditInfo, Column
-from reports.words import number, plural, with_interval
+from reports.words import lost, number, plural, with_interval
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def shown(column: Column, info: AuditInfo, *, axis: Span | None = None, scale: S
     value, interval = with_interval(estimate.value, estimate.low, estimate.high)
     low = at = high = None
     if axis and estimate.low is not None and estimate.high is not None:
-        low, at, high = (_place(end, axis) for end in (estimate.low, estimate.value, estimate.high))
-    heat = _place(estimate.value, scale) if scale else None
+        low, at, high = (place(end, axis) for end in (estimate.low, estimate.value, estimate.high))
+    heat = place(estimate.value, scale) if scale else None
     freed = ""
     if estimate.corrected is not None:
         freed = " ".join(with_interval(estimate.corrected, estimate.corrected_low, estimate.corrected_high))
@@ -74,15 +74,13 @@ def span_of(numbers: Iterable[float | None]) -> Span | None:
     return (min(known), max(known)) if known and min(known) < max(known) else None
 
 
-def _place(value: float, span: Span) -> float:
+def place(value: float, span: Span) -> float:
+    """Where the value lies between the ends, 0 to 100."""
     return round(100 * (value - span[0]) / (span[1] - span[0]), 2)
 
 
 def _counts(estimate: Estimate) -> str:
-    parts = [f"n {estimate.n:,}"]
-    parts += [f"{estimate.skipped:,} skipped"] if estimate.skipped else []
-    parts += [f"{estimate.failed:,} failed"] if estimate.failed else []
-    return " · ".join(parts)
+    return " · ".join([f"n {estimate.n:,}", *lost(estimate.skipped, estimate.failed)])
 
 
 def _why_absent(column: Column, audit: str, estimate: Estimate) -> str:
@@ -116,8 +114,7 @@ def change(contrast: Contrast, better: str) -> Change:
     value, interval = with_interval(contrast.value, contrast.low, contrast.high, signed=True)
     counts = [plural(contrast.pairs, "pair")]
     counts += [f"{number(contrast.mde)} detectable"] if contrast.mde else []
-    counts += [f"{contrast.skipped:,} skipped"] if contrast.skipped else []
-    counts += [f"{contrast.failed:,} failed"] if contrast.failed else []
+    counts += lost(contrast.skipped, contrast.failed)
     return Change(value, interval, _verdict(contrast, better), " · ".join(counts))
 
 

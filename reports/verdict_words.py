@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.compare import Comparison
 from audit.gate import Judgement, Verdict
-from reports.words import number, plural, with_interval
+from reports.words import dashed, lost, plural, with_interval
 
 SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 FOUND = 0.05
@@ -25,14 +25,14 @@ def figures(each: Judgement) -> dict[str, str]:
     found = each.comparison
     return {
         "verdict": f"{each.status}: {each.reason}",
-        "baseline": _number(found.before),
-        "candidate": _number(found.after),
+        "baseline": dashed(found.before),
+        "candidate": dashed(found.after),
         "difference": change(found),
         "margin": f"{each.primary.margin:g} {found.measure.unit} {each.primary.worse}",
-        "detectable with 80 % power": _number(found.mde),
+        "detectable with 80 % power": dashed(found.mde),
         "pictures": counts(found),
-        "one-sided p of harm, Holm": _number(each.p_harm),
-        "one-sided p of harm beyond the margin": _number(each.p_margin),
+        "one-sided p of harm, Holm": dashed(each.p_harm),
+        "one-sided p of harm beyond the margin": dashed(each.p_margin),
         "cell": found.cell,
         "detector": found.measure.worth,
         "note": found.difference.note,
@@ -42,16 +42,18 @@ def figures(each: Judgement) -> dict[str, str]:
 def change(found: Comparison) -> str:
     """The difference with its interval; a dash where there is none."""
     each = found.difference
-    if each.value is None:
-        return "-"
-    return " ".join(filter(None, with_interval(each.value, each.low, each.high, signed=True)))
+    return " ".join(filter(None, change_of(each.value, each.low, each.high)))
+
+
+def change_of(value: float | None, low: float | None, high: float | None) -> tuple[str, str]:
+    """A difference and its interval in words; a dash and nothing where there is none."""
+    return ("-", "") if value is None else with_interval(value, low, high, signed=True)
 
 
 def counts(found: Comparison) -> str:
     """Pairs, prompts and replicates, and what was lost."""
     parts = [plural(found.pairs, "pair"), plural(found.prompts, "prompt"), f"up to {found.replicates} a prompt"]
-    parts += [f"{found.skipped:,} skipped"] if found.skipped else []
-    parts += [f"{found.failed:,} failed"] if found.failed else []
+    parts += lost(found.skipped, found.failed)
     parts += [f"{found.unpaired:,} without a partner"] if found.unpaired else []
     return ", ".join(parts)
 
@@ -76,7 +78,3 @@ def direction(better: str, change: float | None) -> str:
 def direction_of(found: Comparison) -> str:
     """`direction` of a comparison."""
     return direction(found.measure.better, found.difference.value)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else number(value)

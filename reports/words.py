@@ -82,6 +82,24 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def dashed(value: float | None) -> str:
+    """The number, or a dash where there is none.
+
+    >>> dashed(0.5), dashed(None)
+    ('0.500', '-')
+    """
+    return "-" if value is None else number(value)
+
+
+def lost(skipped: int, failed: int) -> list[str]:
+    """What a count leaves out, in words; empty where nothing is.
+
+    >>> lost(1200, 1), lost(0, 0)
+    (['1,200 skipped', '1 failed'], [])
+    """
+    return [f"{count:,} {word}" for count, word in ((skipped, "skipped"), (failed, "failed")) if count]
+
+
 def plural(count: int, noun: str) -> str:
     """The count with its noun.
 

@@ -123,7 +123,6 @@ def comparison(value: float, error: float, better: str = "lower") -> Comparison:
         before=0.0,
         after=value,
         difference=found,
-        mde=error,
         pairs=100,
         prompts=50,
         replicates=2,

@@ -10,7 +10,7 @@ from reports.api import Part, section
 from reports.load import Report
 from reports.page import fill
 from reports.verdict_words import FOUND, direction_of
-from reports.words import number, plural, with_interval
+from reports.words import lost, number, plural, with_interval
 
 MOST = 6
 """Generators beyond the first that are compared."""
@@ -45,8 +45,7 @@ def _compared(first: Side, other: Side, names: Container[str]) -> Iterator[Compa
         if measure.name not in names:
             continue
         pairs = runs.paired(measure)
-        numbers = all(point.vector is None for pair in pairs.good for point in pair)
-        if pairs.good and numbers:
+        if pairs.good and pairs.numeric:
             yield compare(measure, pairs)
 
 
@@ -56,8 +55,7 @@ def _cell(each: Comparison, q: float | None) -> Cell:
         return {"absent": found.note or "no pairs"}
     value, interval = with_interval(found.value, found.low, found.high, signed=True)
     told = [plural(each.pairs, "pair"), plural(each.prompts, "prompt")]
-    told += [f"{each.skipped:,} skipped"] if each.skipped else []
-    told += [f"{each.failed:,} failed"] if each.failed else []
+    told += lost(each.skipped, each.failed)
     facts = [f"detectable {number(each.mde)}"] if each.mde else []
     facts += [f"q {number(q)}"] if q is not None else []
     facts += [f"ICC {number(each.icc)}"] if each.icc is not None else []

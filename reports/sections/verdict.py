@@ -11,9 +11,9 @@ from audit.types import Json
 from reports.api import Part, section
 from reports.load import Report, Run
 from reports.page import fill
-from reports.shown import Span, span_of
-from reports.verdict_words import FOUND, direction
-from reports.words import number, plural, with_interval
+from reports.shown import Span, place, span_of
+from reports.verdict_words import FOUND, change_of, direction
+from reports.words import dashed, lost, plural
 
 MOST = 12
 
@@ -87,14 +87,14 @@ def _row(each: Mapping[str, Any]) -> Row:
     if axis is not None and low is not None and high is not None:
         wide = _widened(axis)
         named = {"zero": 0.0, "margin": margin, "low": low, "at": harm, "high": high}
-        places = {name: _place(float(value), wide) for name, value in named.items()}
+        places = {name: place(float(value), wide) for name, value in named.items()}
     return Row(
         told=each,
-        before=_number(each["before"]),
-        after=_number(each["after"]),
+        before=dashed(each["before"]),
+        after=dashed(each["after"]),
         change=change,
         interval=interval,
-        mde=_number(each["mde"]),
+        mde=dashed(each["mde"]),
         counts=_counts(each),
         **places,
     )
@@ -112,25 +112,14 @@ def _told_of(each: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def _change(each: Mapping[str, Any]) -> tuple[str, str]:
-    if each["value"] is None:
-        return "-", ""
-    return with_interval(each["value"], each["low"], each["high"], signed=True)
+    return change_of(each["value"], each["low"], each["high"])
 
 
 def _counts(each: Mapping[str, Any]) -> str:
     parts = [plural(each["pairs"], "pair"), plural(each["prompts"], "prompt"), f"up to {each['replicates']} a prompt"]
-    parts += [f"{each[name]:,} {word}" for name, word in (("skipped", "skipped"), ("failed", "failed")) if each[name]]
-    return " · ".join(parts)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else number(value)
+    return " · ".join([*parts, *lost(each["skipped"], each["failed"])])
 
 
 def _widened(axis: Span) -> Span:
     room = 0.04 * (axis[1] - axis[0])
     return axis[0] - room, axis[1] + room
-
-
-def _place(value: float, axis: Span) -> float:
-    return round(100 * (value - axis[0]) / (axis[1] - axis[0]), 2)

@@ -11,6 +11,7 @@ import pandas as pd
 from audit.run import Outcome
 from audit.store import RunFolder
 from tests.fakes import FakeGenerator, config, suite, walked
+from tests.test_resume import contents
 
 AUDITS = ["fake.dark", "fake.red", "fake.spread"]
 SHARD = 4
@@ -21,17 +22,6 @@ def sitting(out: Path, generator: FakeGenerator | None = None, **values: object)
     """One attempt at the run: 8 prompts, 2 guidance strengths, 4 shards."""
     given = config(out, **({"guidance": (1.0, 3.0), "shard": SHARD} | values))
     return walked(given, suite(*"abcdefgh"), generator or FakeGenerator(), audits=AUDITS)
-
-
-def contents(folder: RunFolder) -> dict[str, pd.DataFrame]:
-    """All that a run found out, without clocks."""
-    return {
-        "scores": folder.scores(),
-        "artifacts": folder.artifacts().drop(columns="seconds"),
-        "jobs": folder.jobs(),
-        "estimates": pd.DataFrame([vars(each) for each in folder.estimates()]),
-        "contrasts": pd.DataFrame([vars(each) for each in folder.contrasts()]),
-    }
 
 
 @cache
