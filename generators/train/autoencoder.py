@@ -26,8 +26,8 @@ from generators.train.loop import Recipe, recipe_arguments, train_for
 CONFIG: dict[str, Any] = {
     "encoder_block_out_channels": (64,) * 4,
     "decoder_block_out_channels": (64,) * 4,
-    "num_encoder_blocks": (0, 0, 1, 4),
-    "num_decoder_blocks": (6, 1, 0, 0),
+    "num_encoder_blocks": (0, 1, 3, 4),
+    "num_decoder_blocks": (6, 3, 1, 0),
     "latent_channels": 4,
     "scaling_factor": 1.0,
 }
@@ -41,7 +41,7 @@ FINE: dict[str, Any] = {
 }
 CONFIGS = {8: CONFIG, 4: FINE}
 """How many times smaller a side gets -> the network."""
-CROP = 64  # pixels a side of what it is trained on: it has no layer that knows where in a picture it is
+CROP = 96  # pixels a side of what it is trained on: it has no layer that knows where in a picture it is
 EDGE_WEIGHT = 0.25
 UNIT_WEIGHT = 0.05
 NOISE = 0.05  # added to latents in training, so that the decoder forgives what the diffusion model leaves
@@ -55,11 +55,12 @@ def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
     return pixels + EDGE_WEIGHT * (across + down)
 
 
-def crops(images: NDArray[np.uint8], rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
-    """(count, CROP, CROP, 3), each of a random picture at a random place."""
+def crops(images: Tensor, rng: np.random.Generator, count: int) -> Tensor:
+    """(count, CROP, CROP, 3), each of a random picture at a random place; images (n, H, W, 3)."""
     rows = rng.integers(0, len(images), count)
-    tops, lefts = rng.integers(0, images.shape[1] - CROP + 1, (2, count))
-    return np.stack([images[r, y : y + CROP, x : x + CROP] for r, y, x in zip(rows, tops, lefts, strict=True)])
+    corners = rng.integers(0, images.shape[1] - CROP + 1, (2, count))
+    tops, lefts = torch.from_numpy(corners[:, :, None] + np.arange(CROP)).to(images.device)
+    return images[torch.from_numpy(rows).to(images.device)[:, None, None], tops[:, :, None], lefts[:, None, :]]
 
 
 def unit_loss(latent: Tensor) -> Tensor:
@@ -68,9 +69,9 @@ def unit_loss(latent: Tensor) -> Tensor:
     return channels.mean(dim=1).square().mean() + (channels.std(dim=1) - 1).square().mean()
 
 
-def to_signal(images: NDArray[np.uint8]) -> Tensor:
-    """uint8 (n, H, W, 3) to float32 (n, 3, H, W) in -1..1, channels last in memory."""
-    signal = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+def to_signal(images: NDArray[np.uint8] | Tensor) -> Tensor:
+    """uint8 (n, H, W, 3) to float32 (n, 3, H, W) in -1..1, on the same device, channels last in memory."""
+    signal = torch.as_tensor(images).permute(0, 3, 1, 2).float().div(127.5).sub(1)
     return signal.contiguous(memory_format=torch.channels_last)
 
 
@@ -78,14 +79,17 @@ def train(data: Path, out: Path, recipe: Recipe, factor: int = 8, *, same_latent
     """Train one that divides sides by `factor`, or its decoder alone, then save `out/vae` and the facts beside it."""
     from diffusers import AutoencoderTiny
 
-    images = read_scenes(data, "train").images
+    images = torch.from_numpy(read_scenes(data, "train").images).to(recipe.device)
     torch.manual_seed(0)
     fresh = (
         AutoencoderTiny(**CONFIGS[factor]) if recipe.start is None else AutoencoderTiny.from_pretrained(recipe.start)
     )
-    model = fresh.float().to(memory_format=torch.channels_last)
+    model = fresh.float().to(recipe.device, memory_format=torch.channels_last)
     model.encoder.requires_grad_(not same_latents)
     trained = [each for each in model.parameters() if each.requires_grad]
+    if recipe.compiled:
+        model.encoder.compile()
+        model.decoder.compile()
     optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=1e-4, betas=(0.9, 0.95), fused=True)
 
     def loss(step: int) -> Tensor:
@@ -106,8 +110,9 @@ def train(data: Path, out: Path, recipe: Recipe, factor: int = 8, *, same_latent
 def report(model: Any, images: NDArray[np.uint8]) -> dict[str, Any]:
     """PSNR in dB of pictures after the round trip, and the latents' mean and deviation by channel."""
     wanted = to_signal(images)
-    latent = torch.cat([model.encoder(part) for part in wanted.split(64)])
-    made = torch.cat([model.decoder(part) for part in latent.split(64)]).clamp(-1, 1)
+    device = next(model.parameters()).device
+    latent = torch.cat([model.encoder(part.to(device)).cpu() for part in wanted.split(64)])
+    made = torch.cat([model.decoder(part.to(device)).cpu() for part in latent.split(64)]).clamp(-1, 1)
     error = ((made - wanted) / 2).square().mean(dim=(1, 2, 3))
     return {
         "psnr": round(float((-10 * error.log10()).mean()), 2),

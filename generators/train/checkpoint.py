@@ -82,4 +82,4 @@ class Average:
         """From a checkpoint."""
         self.updates = state["updates"]
         shadow: list[Tensor] = state["shadow"]
-        self.shadow = [tensor.clone() for tensor in shadow]
+        self.shadow = [tensor.to(kept.device, copy=True) for tensor, kept in zip(shadow, self.shadow, strict=True)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from generators.api import Pixels
 from generators.studio.controls import lines_picture, pose_map
 from generators.train.checkpoint import Average
 from generators.train.data import Controls, read_controls, read_scenes
-from generators.train.ldm import Batch, Latents, Model, batch_of, encode, loss_of, optimiser_of
+from generators.train.ldm import Latents, Model, batch_of, encode, loss_of, optimiser_of
 from generators.train.loop import Recipe, recipe_arguments, train_for
 
 EMBEDDING = (8, 16, 32, 64)  # channels of the layers that bring a control picture down to the latent's size
@@ -73,25 +74,37 @@ def control_picture(controls: Controls, row: int, *, skeleton: bool) -> Pixels:
     return lines_picture(controls.edges[row])
 
 
-def control_signal(pictures: list[Pixels]) -> Tensor:
-    """(n, 3, H, W) float32 in 0..1, as diffusers hands control pictures over."""
-    signal = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(255)
-    return signal.contiguous(memory_format=torch.channels_last)
+@dataclass(frozen=True)
+class Drawn:
+    """Control pictures of all scenes, on one device: with edges, and with a skeleton where there is one.
 
+    edges, skeletons: (n, H, W, 3) uint8.
+    """
 
-def batch_controls(controls: Controls, batch: Batch, step: int) -> Tensor:
-    """The control pictures of one step's scenes; a function of the step alone."""
-    skeletons = np.random.default_rng([7, step]).random(len(batch.rows)) < SKELETONS
-    return control_signal(
-        [
-            control_picture(controls, row, skeleton=wanted)
-            for row, wanted in zip(batch.rows.tolist(), skeletons, strict=True)
+    edges: Tensor
+    skeletons: Tensor
+
+    @classmethod
+    def of(cls, controls: Controls, device: str) -> Drawn:
+        """All of them, drawn once."""
+        kinds = [
+            np.stack([control_picture(controls, row, skeleton=skeleton) for row in range(len(controls.points))])
+            for skeleton in (False, True)
         ]
-    )
+        edges, skeletons = (torch.from_numpy(kind).to(device) for kind in kinds)
+        return cls(edges, skeletons)
+
+    def batch(self, rows: Tensor, step: int) -> Tensor:
+        """Signal (B, 3, H, W) in 0..1, as diffusers hands control pictures over; a function of the step alone."""
+        wanted = torch.from_numpy(np.random.default_rng([7, step]).random(len(rows)) < SKELETONS).to(rows.device)
+        chosen = torch.where(wanted[:, None, None, None], self.skeletons[rows], self.edges[rows])
+        return chosen.permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last)
 
 
 def train(model: Branch, latents: Latents, controls: Controls, recipe: Recipe, out: Path) -> None:
     """Train, then save `out/controlnet` and the facts beside it."""
+    drawn = Drawn.of(controls, recipe.device)
+    model.to(recipe.device)
     trained = list(model.branch.parameters())
     average = Average(trained, 0.998)
     if recipe.compiled:
@@ -100,7 +113,7 @@ def train(model: Branch, latents: Latents, controls: Controls, recipe: Recipe, o
 
     def loss(step: int) -> Tensor:
         batch = batch_of(latents, step, recipe.batch)
-        shown = batch_controls(controls, batch, step)
+        shown = drawn.batch(batch.rows, step)
         with recipe.forward():
             return loss_of(batch, lambda noisy: model(noisy, batch.timestep, batch.tokens, shown)).mean()
 
@@ -114,7 +127,7 @@ def export(branch: Any, folder: Path) -> None:
     """Write a ControlNetModel folder in half precision."""
     import copy
 
-    copy.deepcopy(branch).half().save_pretrained(folder, safe_serialization=True)
+    copy.deepcopy(branch).cpu().half().save_pretrained(folder, safe_serialization=True)
 
 
 def main() -> None:
@@ -129,8 +142,9 @@ def main() -> None:
     torch.manual_seed(0)
     base = Model()
     base.begin_from(recipe.start)
-    latents = encode(read_scenes(data, "train"), recipe.start / "vae")
-    train(Branch(base.eval()), latents, read_controls(data, "train"), recipe, out)
+    controls = read_controls(data, "train")
+    scenes = read_scenes(data, "train").first(len(controls.points))
+    train(Branch(base.eval()), encode(scenes, recipe.start / "vae", recipe.device), controls, recipe, out)
 
 
 if __name__ == "__main__":

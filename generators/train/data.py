@@ -35,14 +35,14 @@ class Scenes:
 
 def read_scenes(folder: Path, split: str, *, size: int = 128, limit: int | None = None) -> Scenes:
     """Every scene of a split ("train" or "held_out"), box-halved down to `size` pixels; cached beside the shards."""
-    from generators.studio.dataset import load
-    from generators.studio.drawing import halved
-
     cache = folder / f"{split}-{size}{'' if limit is None else f'-{limit}'}.npz"
     if cache.is_file():
         kept = np.load(cache)
         captions = tuple(tuple(words) for words in json.loads(str(kept["captions"])))
         return Scenes(kept["images"], captions, tuple(kept["families"].tolist()), kept["seeds"])
+    from generators.studio.dataset import load  # here: where the cache is enough, no renderer is needed
+    from generators.studio.drawing import halved
+
     images, captions_, families, seeds = [], [], [], []
     for table in load(folder, split, columns=["seed", "family", "caption", "image", "annotations"]):
         for row in table.to_pylist():
@@ -75,13 +75,13 @@ class Controls:
 
 def read_controls(folder: Path, split: str) -> Controls:
     """What the control pictures of every scene of a split are drawn from; cached beside the shards."""
-    from generators.studio.controls import edge_map
-    from generators.studio.dataset import load
-
     cache = folder / f"{split}-controls.npz"
     if cache.is_file():
         kept = np.load(cache)
         return Controls(np.unpackbits(kept["edges"], axis=2).astype(bool), tuple(json.loads(str(kept["points"]))))
+    from generators.studio.controls import edge_map
+    from generators.studio.dataset import load
+
     edges, points = [], []
     for table in load(folder, split, columns=["annotations", "depth", "normals", "ids"]):
         for row in table.to_pylist():

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ UNET: dict[str, Any] = {
     "sample_size": 16,
     "in_channels": 4,
     "out_channels": 4,
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
     "block_out_channels": (64, 128, 256),
     "layers_per_block": 1,
     "cross_attention_dim": 128,
@@ -47,9 +47,10 @@ DEEP: dict[str, Any] = {
     "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
 }
-"""For 32 x 32 places: attention at 8 x 8, as in UNET, is one level further down."""
+"""For 32 x 32 places: attention at 8 x 8 alone."""
 DROPPED = 0.1  # share of captions replaced by the empty one, for guidance: Ho & Salimans 2022
 SNR_CAP = 5.0
+OFTEN = {"signs": 2.0}  # family -> how often as often its scenes are shown: spelling is learnt slowest
 PREDICTION = "v_prediction"
 
 
@@ -112,17 +113,21 @@ class Latents:
     def __len__(self) -> int:
         return len(self.clean)
 
+    def to(self, device: str) -> Latents:
+        """All of it there, so that batches are gathered there."""
+        return Latents(self.clean.to(device), self.tokens.to(device), self.empty.to(device))
 
-def encode(scenes: Scenes, autoencoder: Path) -> Latents:
-    """Latents and token ids of scenes."""
+
+def encode(scenes: Scenes, autoencoder: Path, device: str = "cpu") -> Latents:
+    """Latents and token ids of scenes, on a device."""
     from diffusers import AutoencoderTiny
 
-    vae = (
-        AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).eval().to(memory_format=torch.channels_last)
-    )
-    with torch.inference_mode():
-        parts = [vae.encode(to_signal(scenes.images[i : i + 64])).latents for i in range(0, len(scenes), 64)]
-    return Latents(torch.cat(parts).clone(), tokens_of(scenes), empty_tokens())
+    vae = AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).eval()
+    vae.to(device, memory_format=torch.channels_last)
+    starts = range(0, len(scenes), 64)
+    with torch.no_grad():
+        parts = [vae.encode(to_signal(torch.from_numpy(scenes.images[i : i + 64]).to(device))).latents for i in starts]
+    return Latents(torch.cat(parts).cpu(), tokens_of(scenes), empty_tokens()).to(device)
 
 
 @dataclass(frozen=True)
@@ -137,21 +142,23 @@ class Batch:
 
 
 def batch_of(latents: Latents, step: int, size: int, odds: NDArray[np.float64] | None = None) -> Batch:
-    """One step's batch: a function of the step alone, so that a resumed run goes on alike.
+    """One step's batch: a function of the step (and the device) alone, so that a resumed run goes on alike.
 
     Args:
         odds: chance of each scene (n,), summing to 1; None makes them equal.
     """
     rng = np.random.default_rng([3, step])
-    rows = torch.from_numpy(
-        rng.integers(0, len(latents), size) if odds is None else rng.choice(len(latents), size, p=odds)
-    )
-    words = torch.from_numpy(rng.integers(0, latents.tokens.shape[1], size))
-    tokens = latents.tokens[rows, words]
-    tokens[torch.from_numpy(rng.random(size) < DROPPED)] = latents.empty
+    device = latents.clean.device
+    chosen = rng.integers(0, len(latents), size) if odds is None else rng.choice(len(latents), size, p=odds)
+    words = rng.integers(0, latents.tokens.shape[1], size)
     # One stratum a sample: every batch sees all noise levels.
-    timestep = torch.from_numpy(((np.arange(size) + rng.random(size)) / size * TRAIN_STEPS).astype(np.int64))
-    noise = torch.from_numpy(rng.standard_normal((size, *latents.clean.shape[1:]), dtype=np.float32))
+    levels = (np.arange(size) + rng.random(size)) / size * TRAIN_STEPS
+    dropped = rng.random(size) < DROPPED
+    told = torch.from_numpy(np.stack([chosen, words, levels.astype(np.int64), dropped])).to(device)
+    rows, wording, timestep, silent = told
+    tokens = torch.where(silent.bool()[:, None], latents.empty, latents.tokens[rows, wording])
+    stream = torch.Generator(device).manual_seed(step)
+    noise = torch.randn((size, *latents.clean.shape[1:]), generator=stream, device=device)
     return Batch(rows, latents.clean[rows], noise, timestep, tokens)
 
 
@@ -170,11 +177,23 @@ def loss_of(batch: Batch, predict: Callable[[Tensor], Tensor]) -> Tensor:
     return weight * errors
 
 
+def odds_of(families: Sequence[str]) -> NDArray[np.float64]:
+    """Chance of each scene (n,), summing to 1, by its family's weight in OFTEN."""
+    weights = np.array([OFTEN.get(family, 1.0) for family in families])
+    odds: NDArray[np.float64] = weights / weights.sum()
+    return odds
+
+
 def weights_at(timestep: Tensor) -> tuple[Tensor, Tensor]:
     """Weight of signal and of noise (B, 1, 1, 1) at timesteps (B,)."""
+    alpha, sigma = _tables(timestep.device)
+    return alpha[timestep].view(-1, 1, 1, 1), sigma[timestep].view(-1, 1, 1, 1)
+
+
+@cache
+def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     schedule = cosine()
-    alpha, sigma = schedule.alpha[timestep].float(), schedule.sigma[timestep].float()
-    return alpha.view(-1, 1, 1, 1), sigma.view(-1, 1, 1, 1)
+    return schedule.alpha.float().to(device), schedule.sigma.float().to(device)
 
 
 def optimiser_of(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.AdamW:
@@ -199,6 +218,7 @@ def train(
             of the minutes.
         odds: of each scene (n,); None makes them equal.
     """
+    model.to(recipe.device)
     average = Average(model.parameters(), 0.9995)
     if recipe.compiled:
         # Not the text encoder: compiled threads would fight over the gradient of the one padding token.
@@ -256,8 +276,8 @@ def halves(model: Model, autoencoder: Path) -> dict[str, Any]:
 
     return {
         "vae": AutoencoderTiny.from_pretrained(autoencoder, use_safetensors=True).half(),
-        "text_encoder": copy.deepcopy(model.text_encoder).half().eval(),
-        "unet": copy.deepcopy(model.unet).half().eval(),
+        "text_encoder": copy.deepcopy(model.text_encoder).cpu().half().eval(),
+        "unet": copy.deepcopy(model.unet).cpu().half().eval(),
     }
 
 
@@ -287,8 +307,9 @@ def main() -> None:
     data, autoencoder, out, clip, early = (chosen.pop(key) for key in ("data", "autoencoder", "out", "clip", "early"))
     recipe = Recipe(**chosen, warm=300, cooling=0.3)
     model = begun(UNET, recipe.start, clip)
-    latents = encode(read_scenes(data, "train"), autoencoder)
-    train(model, latents, recipe, out=out, keep=partial(export, model, autoencoder), early=early)
+    scenes = read_scenes(data, "train")
+    latents, odds = encode(scenes, autoencoder, recipe.device), odds_of(scenes.families)
+    train(model, latents, recipe, out=out, keep=partial(export, model, autoencoder), early=early, odds=odds)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +32,7 @@ class Recipe:
         precision: "bf16" runs matrix products in bfloat16 (weights, sums and losses stay float32); "fp32" none.
         start: folder of a trained model to begin from, or None for fresh weights; a saved state goes before it.
         compiled: fuse the small operations of the network that does most of the work.
+        device: where it trains, "cpu" or "cuda".
     """
 
     minutes: float
@@ -43,19 +43,18 @@ class Recipe:
     precision: str = "bf16"
     start: Path | None = None
     compiled: bool = False
+    device: str = "cpu"
 
     @contextmanager
     def forward(self) -> Iterator[None]:
         """Run networks inside, losses outside.
 
-        Attention takes its plain path: on CPUs the fused one is several times slower backwards at our sizes.
+        On a CPU attention takes its plain path: the fused one is several times slower backwards at our sizes.
         """
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
-        with (
-            sdpa_kernel(SDPBackend.MATH),
-            torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.precision == "bf16"),
-        ):
+        attention = sdpa_kernel(SDPBackend.MATH) if self.device == "cpu" else nullcontext()
+        with attention, torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             yield
 
     def rate_at(self, step: int, progress: float) -> float:
@@ -84,7 +83,8 @@ def train_for(
         Facts for the model card: steps, batch, minutes, precision, losses as rows (step, mean since the row before).
     """
     step, spent, losses = resume(state, model, optimiser, average)
-    begin, saved, recent = time.monotonic() - spent, time.monotonic(), []
+    begin, saved = time.monotonic() - spent, time.monotonic()
+    recent: list[Tensor] = []
     model.train()
     while (spent := time.monotonic() - begin) < recipe.minutes * 60:
         progress = spent / (recipe.minutes * 60)
@@ -98,9 +98,9 @@ def train_for(
         if average is not None:
             average.update()
         step += 1
-        recent.append(error.item())
+        recent.append(error.detach())  # read later: asking a GPU for a number makes it wait
         if step % 25 == 0:
-            losses.append([step, round(float(np.mean(recent)), 5)])
+            losses.append([step, round(torch.stack(recent).mean().item(), 5)])
             speed = step * recipe.batch / spent
             print(f"step {step} {spent / 60:.1f} min loss {losses[-1][1]:.4f} {speed:.0f} samples/s", flush=True)
             recent = []
@@ -114,6 +114,7 @@ def train_for(
         average.swap()
     model.eval()
     facts = {"steps": step, "batch": recipe.batch, "minutes": round(spent / 60, 1), "precision": recipe.precision}
+    facts["device"] = torch.cuda.get_device_name() if recipe.device == "cuda" else "cpu"
     return {**facts, "losses": losses}
 
 
@@ -128,3 +129,6 @@ def recipe_arguments(parser: argparse.ArgumentParser, *, minutes: float, batch: 
     parser.add_argument("--start", type=Path, help="folder of a trained model of the same shape to begin from")
     faster = "fuse the network's small operations: a third faster after minutes of compiling; needs a C++ compiler"
     parser.add_argument("--compiled", action="store_true", help=faster)
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    told = "where to train (default: here %(default)s)"
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=found, help=told)

@@ -69,7 +69,7 @@ def main() -> None:
     model = begun(SMALL, recipe.start, clip)
     scenes = read_scenes(data, "train")
     counts = repeats(len(scenes))
-    latents = encode(scenes.first(int(np.flatnonzero(counts).max()) + 1), autoencoder)
+    latents = encode(scenes.first(int(np.flatnonzero(counts).max()) + 1), autoencoder, recipe.device)
     shares = counts[: len(latents)] / counts.sum()
     rows = listed(scenes, counts)
     train(model, latents, recipe, out=out, keep=partial(keep, model, autoencoder, rows), odds=shares)

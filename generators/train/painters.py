@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.baselines.painter import Painter
@@ -45,20 +44,21 @@ class Learner(Protocol):
 class Pairs:
     """images (n, 64, 64, 3) uint8; texts (n, wordings, 128), embeddings of unit length."""
 
-    images: NDArray[np.uint8]
+    images: Tensor
     texts: Tensor
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor, np.random.Generator]:
         """Pictures (size, 3, 64, 64) in -1..1, texts (size, 128), and more chance: a function of the step alone."""
         rng = np.random.default_rng([8, step])
-        rows, words = rng.integers(0, len(self.images), size), rng.integers(0, self.texts.shape[1], size)
-        return to_signal(self.images[rows]), self.texts[torch.from_numpy(rows), torch.from_numpy(words)], rng
+        chosen = np.stack([rng.integers(0, len(self.images), size), rng.integers(0, self.texts.shape[1], size)])
+        rows, words = torch.from_numpy(chosen).to(self.images.device)
+        return to_signal(self.images[rows]), self.texts[rows, words], rng
 
 
 @torch.inference_mode()
-def embedded(scenes: Scenes, clip: Path) -> Tensor:
+def embedded(scenes: Scenes, clip: Path, device: str = "cpu") -> Tensor:
     """(n, wordings, 128): every wording as the studio CLIP's text tower embeds it, of unit length."""
-    tower, tokens = text_tower(clip), tokens_of(scenes)
+    tower, tokens = text_tower(clip).to(device), tokens_of(scenes).to(device)
     parts = [tower(part).text_embeds for part in tokens.flatten(0, 1).split(512)]
     texts: Tensor = nn.functional.normalize(torch.cat(parts), dim=-1)
     return texts.view(*tokens.shape[:2], -1).clone()
@@ -77,17 +77,18 @@ def learn(
     if recipe.start is not None:
         learner.painter = Painter.from_pretrained(recipe.start / "painter").float()
     scenes = read_scenes(data, "train", size=SIZE)
-    pairs = Pairs(scenes.images, embedded(scenes, clip))
+    pairs = Pairs(torch.from_numpy(scenes.images).to(recipe.device), embedded(scenes, clip, recipe.device))
+    assert isinstance(learner, nn.Module)
+    learner.to(recipe.device)
 
     def loss(step: int) -> Tensor:
         pictures, texts, rng = pairs.batch(step, recipe.batch)
         with recipe.forward():
-            return learner.loss(pictures, texts, noise_of(rng, *texts.shape))
+            return learner.loss(pictures, texts, noise_of(rng, *texts.shape).to(recipe.device))
 
     parameters = list(learner.parameters())
     optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=0.0, betas=betas, fused=True)
     average = Average(parameters, 0.999)
-    assert isinstance(learner, nn.Module)
     facts = train_for(recipe, learner, optimiser, average, state=out / "state.pt", loss=loss)
     export(learner.painter, clip, out / "folder", {**facts, "scenes": len(scenes)})
 
@@ -100,7 +101,7 @@ def noise_of(rng: np.random.Generator, size: int, width: int) -> Tensor:
 def export(painter: Painter, clip: Path, folder: Path, facts: dict[str, Any]) -> None:
     """Write a folder in the manner of diffusers, in half precision: painter, text encoder, tokenizer, an index."""
     folder.mkdir(parents=True, exist_ok=True)
-    copy.deepcopy(painter).half().save_pretrained(folder / "painter", safe_serialization=True)
+    copy.deepcopy(painter).cpu().half().save_pretrained(folder / "painter", safe_serialization=True)
     text_tower(clip).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
     byte_tokenizer().save_pretrained(folder / "tokenizer")
     index = {

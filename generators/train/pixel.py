@@ -54,7 +54,7 @@ def export(model: Model, folder: Path) -> None:
     """Write a folder in the manner of diffusers, in half precision; no stock pipeline draws pixels from CLIP text."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("unet", "text_encoder"):
-        copy.deepcopy(getattr(model, name)).half().save_pretrained(folder / name, safe_serialization=True)
+        copy.deepcopy(getattr(model, name)).cpu().half().save_pretrained(folder / name, safe_serialization=True)
     byte_tokenizer().save_pretrained(folder / "tokenizer")
     scheduler(PREDICTION).save_pretrained(folder / "scheduler")
     index = {
@@ -77,7 +77,8 @@ def main() -> None:
     recipe = Recipe(**chosen)
     model = begun(UNET, recipe.start, clip)
     scenes = read_scenes(data, "train", size=SIZE)
-    pictures = Latents(patched(to_signal(scenes.images)), tokens_of(scenes), empty_tokens())
+    pictures = Latents(patched(to_signal(scenes.images)), tokens_of(scenes), empty_tokens()).to(recipe.device)
+    model.to(recipe.device)
     average = Average(model.parameters(), 0.999)
     if recipe.compiled:
         model.unet.compile()

@@ -46,17 +46,16 @@ def shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.stack([block_mean(image, TIMES) for image in images])
 
 
-def train(
-    model: Model, latents: Latents, small: NDArray[np.uint8], recipe: Recipe, *, autoencoder: Path, out: Path
-) -> None:
-    """Train, then save `out/folder` and the facts beside it; small (n, 32, 32, 3) are the scenes at a quarter."""
+def train(model: Model, latents: Latents, small: Tensor, recipe: Recipe, *, autoencoder: Path, out: Path) -> None:
+    """Train, then save `out/folder` and the facts beside it; small (n, 32, 32, 3) uint8 are the scenes at a quarter."""
+    model.to(recipe.device)
     average = Average(model.parameters(), 0.999)
     if recipe.compiled:
         model.unet.compile()
 
     def loss(step: int) -> Tensor:
         batch = batch_of(latents, step, recipe.batch)
-        shown = to_signal(small[batch.rows.numpy()])
+        shown = to_signal(small[batch.rows])
         with recipe.forward():
             return loss_of(
                 batch, lambda noisy: model(torch.cat([noisy, shown], dim=1), batch.timestep, batch.tokens)
@@ -96,8 +95,9 @@ def main() -> None:
     recipe = Recipe(**chosen)
     model = begun(UNET, recipe.start, clip)
     scenes = read_scenes(data, "train")
-    latents = encode(scenes, autoencoder)
-    train(model, latents, shrunk(scenes.images), recipe, autoencoder=autoencoder, out=out)
+    latents = encode(scenes, autoencoder, recipe.device)
+    small = torch.from_numpy(shrunk(scenes.images)).to(recipe.device)
+    train(model, latents, small, recipe, autoencoder=autoencoder, out=out)
 
 
 if __name__ == "__main__":

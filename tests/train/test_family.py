@@ -13,9 +13,9 @@ import torch
 from generators.builtin import WEIGHTS
 from generators.train import attributes, memorizer
 from generators.train.autoencoder import CROP, crops
-from generators.train.control import Branch, batch_controls, control_picture
+from generators.train.control import Branch, Drawn, control_picture
 from generators.train.data import Controls, Scenes, read_controls, read_scenes
-from generators.train.ldm import Batch, Model, batch_of, loss_of
+from generators.train.ldm import Model, batch_of, loss_of
 from generators.train.loop import Recipe
 from generators.train.text import text_tower, tokens
 from generators.train.upscale import shrunk
@@ -105,7 +105,7 @@ def test_a_branch_begins_as_nothing_and_learns_without_touching_the_base():
     branch = Branch(base.eval())
     before = {name: value.clone() for name, value in base.state_dict().items()}
     batch = batch_of(latents(), 0, 4)
-    shown = batch_controls(controls(), batch, 0)
+    shown = Drawn.of(controls(), "cpu").batch(batch.rows, 0)
     with torch.inference_mode():
         steered = branch(batch.clean, batch.timestep, batch.tokens, shown)
         assert torch.allclose(steered, base(batch.clean, batch.timestep, batch.tokens), atol=1e-5)
@@ -123,11 +123,26 @@ def test_a_branch_begins_as_nothing_and_learns_without_touching_the_base():
 
 
 def test_controls_and_crops_are_functions_of_the_step():
-    batch = Batch(torch.tensor([0, 1, 2, 3]), *[torch.zeros(4)] * 4)
-    assert torch.equal(batch_controls(controls(), batch, 3), batch_controls(controls(), batch, 3))
-    one, again = (crops(scenes().images, np.random.default_rng(2), 6) for _ in range(2))
+    drawn, rows = Drawn.of(controls(), "cpu"), torch.tensor([0, 1, 2, 3] * 5)
+    assert torch.equal(drawn.batch(rows, 3), drawn.batch(rows, 3))
+    assert not torch.equal(drawn.batch(rows, 3), drawn.batch(rows, 4))
+    images = torch.from_numpy(scenes().images)
+    one, again = (crops(images, np.random.default_rng(2), 6) for _ in range(2))
     assert one.shape == (6, CROP, CROP, 3)
-    assert np.array_equal(one, again)
+    assert torch.equal(one, again)
+
+
+def test_crops_are_cut_from_the_pictures():
+    images = torch.from_numpy(scenes(2).images)
+    cut = crops(images, np.random.default_rng(2), 3)
+    places = [
+        (row, top, left)
+        for row in range(2)
+        for top in range(129 - CROP)
+        for left in range(129 - CROP)
+        if torch.equal(images[row, top, left], cut[0][0, 0])
+    ]
+    assert any(torch.equal(images[r, y : y + CROP, x : x + CROP], cut[0]) for r, y, x in places)
 
 
 def test_a_quarter_is_the_mean_of_four_by_four():
