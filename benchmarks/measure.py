@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import time
@@ -78,21 +79,53 @@ def settle(path: Path, result: Mapping[str, Any], *, check: bool, within: float)
         raise SystemExit(1)
 
 
-def stamp() -> dict[str, str]:
+def stamp(device: str = "cuda") -> dict[str, str]:
     """The commit and the machine that a result belongs to."""
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-    return {"commit": found.stdout.strip(), "machine": machine()}
+    return {"commit": commit(), "machine": machine(device)}
 
 
-def machine() -> str:
-    """The accelerator where there is one, else the processor and the threads torch uses."""
+def commit() -> str:
+    """What git says, or where there is no repository the variable COMMIT."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get("COMMIT", "") or "unknown"
+    return found.stdout.strip()
+
+
+def machine(device: str = "cuda") -> str:
+    """The accelerator where there is one and it was used, else the processor and the threads torch uses."""
     import torch
 
     found = about_machine()
-    return str(found["gpu"] or f"{found['cpu']}, {torch.get_num_threads()} threads")
+    used = found["gpu"] if device.startswith("cuda") else None
+    return str(used or f"{found['cpu']}, {torch.get_num_threads()} threads")
 
 
-def write(name: str, result: Mapping[str, Any]) -> None:
-    """To benchmarks/results/NAME.json, stamped."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps({**result, **stamp()}, indent=2) + "\n")
+def write(name: str, result: Mapping[str, Any], *, out: Path | None = None, device: str = "cuda") -> None:
+    """To `out`, or to benchmarks/results/NAME.json; stamped."""
+    path = out or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**result, **stamp(device)}, indent=2) + "\n", encoding="utf-8")
+
+
+def exact_float32() -> None:
+    """No TF32 in this process: on CUDA, torch lets convolutions round to it unless told otherwise."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def synchronised(work: Callable[[], Any], device: str) -> Callable[[], Any]:
+    """The same work, done only when the device is: a clock around it tells all of its time."""
+    if not device.startswith("cuda"):
+        return work
+    import torch
+
+    def whole() -> Any:
+        made = work()
+        torch.cuda.synchronize()
+        return made
+
+    return whole

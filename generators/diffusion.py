@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generators.api import NEEDS, GeneratorError, Pixels, Refusal, Request, Task
+from generators.graphs import graphed
 from generators.guidance import Guidance
 from generators.latent import Networks
-from generators.packing import Count, Packer, Shown, Trip
+from generators.packing import Count, Packer, Party, Shown, Steer, Trip, batches, padded
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS, Walk
 from generators.schedule import trailing
@@ -34,13 +36,20 @@ WALKS: Mapping[Task, Callable[[Start], Walk]] = {
 DEFAULT_STRENGTH: Mapping[Task, float] = {"img2img": 0.8}
 OWN_KNOBS: Mapping[Task, str] = {"img2img": "strength", "inpaint": "strength", "control": "control_scale"}
 ROWS = 16  # of a batch of the U-Net or the decoder; short ones are padded, so that no picture depends on its company
+CUDA_ROWS, CUDA_SMALLER = 256, (16, 32, 64, 128)
+"""The same on CUDA, where 16 rows of these networks take as long as 256: pictures agree within rounding there."""
 LOOP = 3  # version of what this file does to a picture
 
 
 class DiffusionGenerator:
-    """`builtin:ldm` and its kin: text in, picture out, guidance, steps and sampler as knobs."""
+    """`builtin:ldm` and its kin: text in, picture out, guidance, steps and sampler as knobs.
 
-    batch = 2 * ROWS
+    Attributes:
+        batch: requests worth handing over at once.
+        graphs: on CUDA, replay the U-Net's recorded kernels, not launch each anew (see `generators/graphs.py`).
+    """
+
+    graphs = False
     packs = True
     samplers = tuple(SAMPLERS)
 
@@ -48,6 +57,10 @@ class DiffusionGenerator:
         self.name = name
         self.folder = folder
         self.device = device
+        self.rows, self.smaller = ROWS, tuple[int, ...]()
+        if device.type == "cuda":
+            self.rows, self.smaller = CUDA_ROWS, CUDA_SMALLER
+        self.batch = 2 * self.rows
         self.kind = kind
         steered: set[Task] = {"control"} if (folder / "controlnet").is_dir() else set()
         self.tasks: frozenset[Task] = kind.tasks | steered
@@ -91,28 +104,57 @@ class DiffusionGenerator:
                 return f"the {name} has {sides} pixels; {self.name} takes {height} x {width} for {task}"
         return ""
 
+    @cached_property
+    def recorded(self) -> Networks:
+        """The networks with a U-Net that replays its recorded kernels."""
+        return graphed(self.networks)
+
     @torch.inference_mode()
     def draw(self, requests: Sequence[Request]) -> list[Pixels]:
         """The pictures of fit requests, in order; what the packer did is added to `count`."""
-        networks = self.networks
-        packer = Packer(networks.predict, networks.clean, networks.schedule, ROWS, self.count)
+        networks = self.recorded if self.graphs else self.networks
+        packer = Packer(networks.predict, networks.clean, networks.schedule, self.rows, self.count, self.smaller)
         sources: dict[bytes, Tensor] = {}
-        latents = packer.arrive([self.trip(request, sources) for request in requests])
+        in_step: dict[tuple[object, ...], list[int]] = {}
+        for index, request in enumerate(requests):
+            settings = request.settings
+            pace = settings.task, settings.sampler, settings.steps, settings.strength
+            in_step.setdefault(pace, []).append(index)
+        parties = [self.party([requests[index] for index in members], sources) for members in in_step.values()]
+        order = [index for members in in_step.values() for index in members]
+        arrived = dict(zip(order, self._decoded(packer.together(parties)), strict=True))
+        return [finished(request, arrived[index]) for index, request in enumerate(requests)]
+
+    def _decoded(self, latents: Sequence[Tensor]) -> list[Pixels]:
+        """The pictures of parties' latents (n, C, h, w), one party after another."""
         pictures: list[Pixels] = []
-        for start in range(0, len(latents), ROWS):
-            chunk = latents[start : start + ROWS]
-            padded = torch.stack([*chunk, *[chunk[-1]] * (ROWS - len(chunk))])
-            pictures += list(networks.decode(padded)[: len(chunk)])
-        return [finished(request, picture) for request, picture in zip(requests, pictures, strict=True)]
+        together = torch.cat([*latents]) if latents else torch.empty(0)
+        for size in batches(len(together), self.rows, self.smaller):
+            chunk = together[len(pictures) : len(pictures) + size]
+            pictures += list(self.networks.decode(padded(chunk, size - len(chunk)))[: len(chunk)])
+        return pictures
+
+    def party(self, requests: Sequence[Request], sources: dict[bytes, Tensor]) -> Party:
+        """Fit requests of one task, sampler, number of steps and strength as the packer takes them: abreast."""
+        starts = [self.start(request, sources) for request in requests]
+        walk = WALKS[requests[0].settings.task](abreast(starts, self.device))
+        return Party(walk, [self.steer(request) for request in requests])
 
     def trip(self, request: Request, sources: dict[bytes, Tensor]) -> Trip:
-        """A fit request as the packer takes it; `sources` keeps the latents of source pictures, each encoded once."""
+        """A fit request on its own; `sources` keeps the latents of source pictures, each encoded once."""
+        start, steer = self.start(request, sources), self.steer(request)
+        alone = replace(start, fresh=lambda: start.fresh().to(self.device))
+        return Trip(walk=WALKS[request.settings.task](alone), **vars(steer))
+
+    def start(self, request: Request, sources: dict[bytes, Tensor]) -> Start:
+        """Where a fit request's walk starts; its noise is drawn on the CPU and stays there."""
         settings, networks = request.settings, self.networks
         sampler = settings.sampler or DEFAULT_SAMPLER
         if sampler not in SAMPLERS:
             raise GeneratorError(f"no sampler named {sampler!r}; known: {', '.join(SAMPLERS)}")
         mask, source = None, None
-        if request.mask is not None:
+        if settings.task == "inpaint":
+            assert request.mask is not None
             mask = latent_mask(torch.from_numpy(wanted(request.mask))[None].float(), networks.factor).to(self.device)
         if settings.task in ("img2img", "inpaint"):
             assert request.source is not None
@@ -120,17 +162,20 @@ class DiffusionGenerator:
             if key not in sources:
                 sources[key] = networks.encode(request.source)
             source = sources[key]
-        start = Start(
+        return Start(
             schedule=networks.schedule,
             sampler=SAMPLERS[sampler],
             timesteps=trailing(DEFAULT_STEPS if settings.steps is None else settings.steps),
-            fresh=noise_stream(request.seed, networks.latent_shape, self.device),
+            fresh=noise_stream(request.seed, networks.latent_shape),
             source=source,
             mask=mask,
             strength=DEFAULT_STRENGTH.get(settings.task, 1.0) if settings.strength is None else settings.strength,
         )
-        return Trip(
-            walk=WALKS[settings.task](start),
+
+    def steer(self, request: Request) -> Steer:
+        """What steers a request's picture."""
+        settings = request.settings
+        return Steer(
             text=request.text,
             negative_text=request.negative_text,
             guidance=Guidance(
@@ -152,6 +197,18 @@ class DiffusionGenerator:
             assert request.source is not None
             return upscale.shown(request.source, self.device)
         return None
+
+
+def abreast(starts: Sequence[Start], device: torch.device) -> Start:
+    """One start for walks in step: latents (n, C, h, w), each picture's noise from its own stream."""
+    sources = [start.source for start in starts if start.source is not None]
+    masks = [start.mask for start in starts if start.mask is not None]
+    return replace(
+        starts[0],
+        fresh=lambda: torch.stack([start.fresh() for start in starts]).to(device),
+        source=torch.stack(sources) if sources else None,
+        mask=torch.stack(masks) if masks else None,
+    )
 
 
 def fingerprint(folder: Path, version: str) -> str:

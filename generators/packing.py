@@ -2,8 +2,11 @@
 
 A row is one question to the network: this latent, at this timestep, under this text. Cells of a sweep ask many of them
 twice (the first step of every guidance strength; whole prefixes before a guidance window opens), so equal rows are
-computed once. Every batch has the same number of rows, the last one being padded: compiled code and CUDA graphs hold,
-and no picture depends on its company.
+computed once. Batches come in few sizes, the last one being padded: compiled code and CUDA graphs hold, and where
+there is one size no picture depends on its company.
+
+Each round looks at the latents once, all together, and sends the device all that the round needs before the network
+is asked: between two rounds a GPU waits for one copy, however many pictures are on their way.
 """
 
 from __future__ import annotations
@@ -21,10 +24,7 @@ from generators.guidance import Guidance
 from generators.samplers import Query, Walk
 from generators.schedule import Schedule
 
-
-def bytes_of(tensor: Tensor) -> bytes:
-    """A tensor's content, of whatever precision."""
-    return bytes(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+FULL = 0.75  # share of a batch that must be asked for before it is padded instead of cut into smaller ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,24 +37,38 @@ class Shown:
     @cached_property
     def key(self) -> bytes:
         """Equal for equal pictures and scales."""
-        return hashlib.sha256(struct.pack("d", self.scale) + bytes_of(self.signal)).digest()
+        return hashlib.sha256(struct.pack("d", self.scale) + contents(self.signal[None])[0]).digest()
 
 
 Predict = Callable[[Tensor, Tensor, list[str], list[Shown | None]], Tensor]
 """The network: latents (R, C, h, w), timesteps (R,), R texts and R pictures to its raw predictions."""
 Clean = Callable[[Tensor, Tensor, float], Tensor]
-"""Latent, raw prediction, timestep -> the clean latent the prediction means."""
+"""Latents, raw predictions (..., C, h, w), timestep -> the clean latents the predictions mean."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Trip:
-    """One picture on its way: its walk, and the texts and the picture that steer it."""
+class Steer:
+    """What steers one picture: texts, guidance, and a picture that the network is shown."""
 
-    walk: Walk
     text: str
     negative_text: str = ""
     guidance: Guidance = field(default_factory=Guidance)
     shown: Shown | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trip(Steer):
+    """One picture on its way: what steers it, and its walk over latents (C, h, w)."""
+
+    walk: Walk
+
+
+@dataclass(frozen=True, eq=False)
+class Party:
+    """Pictures that walk in step: one walk over latents (n, C, h, w), and what steers each of the n."""
+
+    walk: Walk
+    steers: Sequence[Steer]
 
 
 @dataclass
@@ -72,11 +86,31 @@ Row = tuple[float, str, bytes, bytes]
 
 
 @dataclass
+class Round:
+    """The rows that one round asks for, each once, and who asks for which.
+
+    Attributes:
+        rows: every distinct row: the place of its latent among the round's, and the picture it is shown.
+        plain: for each picture of the round, the number of its conditional row.
+        leaning: for pictures of one guidance: their places in the round, and the numbers of their unconditional rows.
+    """
+
+    rows: dict[Row, tuple[int, int, Shown | None]] = field(default_factory=dict)
+    plain: list[int] = field(default_factory=list)
+    leaning: dict[Guidance, list[tuple[int, int]]] = field(default_factory=dict)
+
+    def number(self, row: Row, place: int, shown: Shown | None) -> int:
+        """A row's number, which is that of an equal one asked for before."""
+        return self.rows.setdefault(row, (len(self.rows), place, shown))[0]
+
+
+@dataclass
 class Packer:
     """Drives trips together through one network.
 
     Attributes:
-        rows: of every batch the network sees.
+        rows: of every batch the network sees, the largest if there are `smaller` ones.
+        smaller: other sizes that a batch may have, where fewer rows are asked for.
     """
 
     predict: Predict
@@ -84,58 +118,125 @@ class Packer:
     schedule: Schedule
     rows: int
     count: Count = field(default_factory=Count)
+    smaller: Sequence[int] = ()
 
     def arrive(self, trips: Sequence[Trip]) -> list[Tensor]:
-        """The finished latents, in the order of the trips."""
+        """The finished latents (C, h, w), in the order of the trips."""
+        return [latents[0] for latents in self.together([Party(_alone(trip.walk), [trip]) for trip in trips])]
+
+    def together(self, parties: Sequence[Party]) -> list[Tensor]:
+        """The finished latents (n, C, h, w) of each party."""
         finished: dict[int, Tensor] = {}
-        answers: dict[int, Tensor | None] = dict.fromkeys(range(len(trips)))
+        answers: dict[int, Tensor | None] = dict.fromkeys(range(len(parties)))
         while answers:
             asking: dict[int, Query] = {}
             for index, answer in answers.items():
                 try:
-                    asking[index] = next(trips[index].walk) if answer is None else trips[index].walk.send(answer)
+                    asking[index] = next(parties[index].walk) if answer is None else parties[index].walk.send(answer)
                 except StopIteration as stop:
                     finished[index] = stop.value
-            found = self._answers([(trips[index], query) for index, query in asking.items()])
+            found = self._answers([(parties[index].steers, query) for index, query in asking.items()])
             answers = dict(zip(asking, found, strict=True))
-        return [finished[index] for index in range(len(trips))]
+        return [finished[index] for index in range(len(parties))]
 
-    def _answers(self, asked: Sequence[tuple[Trip, Query]]) -> list[Tensor]:
-        """The clean latent for each query, all the network's rows being computed in full batches, equal ones once."""
-        wanted: dict[Row, tuple[Tensor, Shown | None]] = {}
-        pairs: list[tuple[Row, Row | None]] = []
-        for trip, query in asked:
-            place = bytes_of(query.latent)
-            shown = b"" if trip.shown is None else trip.shown.key
-            conditional: Row = (query.timestep, trip.text, place, shown)
-            leans = trip.guidance.leans(self.schedule.sigma[round(query.timestep)].item())
-            unconditional: Row | None = (query.timestep, trip.negative_text, place, shown) if leans else None
-            for row in (conditional, unconditional):
-                if row is not None:
-                    wanted.setdefault(row, (query.latent, trip.shown))
-            pairs.append((conditional, unconditional))
-        self.count.asked += sum(1 + (other is not None) for _, other in pairs)
-        predictions = self._predictions(wanted)
-        made = []
-        for (trip, query), (conditional, other) in zip(asked, pairs, strict=True):
-            prediction = predictions[conditional]
-            if other is not None:
-                prediction = trip.guidance.guided(prediction, predictions[other])
-            made.append(self.clean(query.latent, prediction, query.timestep))
-        return made
+    def _answers(self, asked: Sequence[tuple[Sequence[Steer], Query]]) -> list[Tensor]:
+        """The clean latents for each query, all the network's rows being computed in full batches, equal ones once."""
+        if not asked:
+            return []
+        latents = torch.cat([query.latent for _, query in asked])
+        now = self._round(asked, latents)
 
-    def _predictions(self, wanted: dict[Row, tuple[Tensor, Shown | None]]) -> dict[Row, Tensor]:
-        rows = list(wanted)
-        predictions: dict[Row, Tensor] = {}
-        for start in range(0, len(rows), self.rows):
-            chunk = rows[start : start + self.rows]
-            spare = self.rows - len(chunk)
-            padded = [*chunk, *[chunk[-1]] * spare]
-            latents = torch.stack([wanted[row][0] for row in padded])
-            timesteps = torch.tensor([timestep for timestep, *_ in padded], device=latents.device)
-            found = self.predict(latents, timesteps, [row[1] for row in padded], [wanted[row][1] for row in padded])
-            predictions |= zip(chunk, found, strict=False)
-            self.count.computed += len(chunk)
+        # Every index is sent ahead of the network's work: sent after it, each would wait until that is done.
+        def sent(numbers: list[int]) -> Tensor:
+            return torch.tensor(numbers, device=latents.device)
+
+        plain = sent(now.plain)
+        leaning = [
+            (guidance, sent([place for place, _ in some]), sent([number for _, number in some]))
+            for guidance, pairs in now.leaning.items()
+            # a spread is taken over one picture, whose bits must not depend on how many are reduced at once
+            for some in ([pairs] if guidance.rescale == 0 else [[pair] for pair in pairs])
+        ]
+        predictions = self._predictions(now.rows, latents)
+        answers = predictions[plain]
+        for guidance, places, others in leaning:
+            answers[places] = guidance.guided(answers[places], predictions[others])
+        parts = answers.split([len(steers) for steers, _ in asked])
+        return [self.clean(query.latent, part, query.timestep) for (_, query), part in zip(asked, parts, strict=True)]
+
+    def _round(self, asked: Sequence[tuple[Sequence[Steer], Query]], latents: Tensor) -> Round:
+        """What the pictures ask for; their latents lie one after another in `latents`."""
+        now, seen = Round(), contents(latents)
+        for steers, query in asked:
+            sigma = self.schedule.sigma[round(query.timestep)].item()
+            for steer in steers:
+                place = len(now.plain)
+                shown = b"" if steer.shown is None else steer.shown.key
+                rest = seen[place], shown
+                now.plain.append(now.number((query.timestep, steer.text, *rest), place, steer.shown))
+                if steer.guidance.leans(sigma):
+                    other = now.number((query.timestep, steer.negative_text, *rest), place, steer.shown)
+                    now.leaning.setdefault(steer.guidance, []).append((place, other))
+        self.count.asked += len(now.plain) + sum(map(len, now.leaning.values()))
+        return now
+
+    def _predictions(self, rows: dict[Row, tuple[int, int, Shown | None]], latents: Tensor) -> Tensor:
+        """The network's answers, in the order of the rows."""
+        places = torch.tensor([place for _, place, _ in rows.values()], device=latents.device)
+        timesteps = torch.tensor([timestep for timestep, *_ in rows], device=latents.device)
+        texts, shown = [row[1] for row in rows], [each for *_, each in rows.values()]
+        predictions, start = [], 0
+        for size in batches(len(rows), self.rows, self.smaller):
+            end = min(start + size, len(rows))
+            spare = size - (end - start)
+            found = self.predict(
+                latents[padded(places[start:end], spare)],
+                padded(timesteps[start:end], spare),
+                [*texts[start:end], *[texts[end - 1]] * spare],
+                [*shown[start:end], *[shown[end - 1]] * spare],
+            )
+            predictions.append(found[: end - start])
+            self.count.computed += end - start
             self.count.batches += 1
             self.count.padding += spare
-        return predictions
+            start = end
+        return torch.cat(predictions)
+
+
+def batches(count: int, rows: int, smaller: Sequence[int] = ()) -> list[int]:
+    """Sizes of the batches that hold `count` rows; only one that could be no smaller may be mostly padding.
+
+    >>> batches(20, 16), batches(60, 256, (16, 32, 64, 128)), batches(140, 256, (16, 32, 64, 128))
+    ([16, 16], [64], [128, 16])
+    """
+    sizes, made = sorted({rows, *smaller}), []
+    while count > 0:
+        size = next((each for each in sizes if each >= count), rows)
+        filled = [each for each in sizes if each <= count]
+        if filled and count < FULL * size:
+            size = filled[-1]
+        made.append(size)
+        count -= size
+    return made
+
+
+def padded(rows: Tensor, spare: int) -> Tensor:
+    """(n, ...) to (n + spare, ...): the last row, again and again."""
+    return torch.cat([rows, rows[-1:].expand(spare, *rows.shape[1:])]) if spare else rows
+
+
+def contents(rows: Tensor) -> list[bytes]:
+    """Each row's content, of whatever precision; one copy from the device for all of them."""
+    return [row.tobytes() for row in rows.detach().flatten(1).contiguous().view(torch.uint8).cpu().numpy()]
+
+
+def _alone(walk: Walk) -> Walk:
+    """A walk over (C, h, w) as a party of one."""
+    answer: Tensor | None = None
+    while True:
+        try:
+            query = next(walk) if answer is None else walk.send(answer)
+        except StopIteration as finished:
+            latent: Tensor = finished.value
+            return latent[None]
+        [answer] = yield Query(query.latent[None], query.timestep)

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.measure import RESULTS, differing, figure, interleaved, settle, stamp
+from benchmarks.measure import RESULTS, differing, figure, interleaved, machine, settle, stamp, write
 
 VALIDITY = RESULTS.parent / "validity"
 
@@ -44,6 +44,25 @@ def test_a_figure_says_how_many_times_faster_with_its_goal(capsys):
 def test_a_stamp_names_commit_and_machine():
     assert set(stamp()) == {"commit", "machine"}
     assert all(stamp().values())
+
+
+def test_where_there_is_no_git_the_commit_is_told_by_a_variable(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("COMMIT", "abc1234")
+    assert stamp()["commit"] == "abc1234"
+    monkeypatch.delenv("COMMIT")
+    assert stamp()["commit"] == "unknown"
+
+
+def test_the_machine_is_the_accelerator_only_where_it_was_used(monkeypatch):
+    monkeypatch.setattr("benchmarks.measure.about_machine", lambda: {"gpu": "a fast card", "cpu": "a processor"})
+    assert machine("cuda:0") == "a fast card"
+    assert machine("cpu").startswith("a processor, ")
+
+
+def test_a_result_is_written_where_it_is_wanted(tmp_path):
+    write("made up", {"figures": []}, out=tmp_path / "new" / "result.json")
+    assert json.loads((tmp_path / "new" / "result.json").read_text()).keys() == {"figures", "commit", "machine"}
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.name)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from generators.guidance import Guidance
-from generators.packing import Packer, Shown, Trip
+from generators.packing import Packer, Party, Shown, Steer, Trip, batches, contents
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS, walked
 from generators.schedule import cosine, trailing
@@ -163,3 +163,72 @@ def test_rescaling_is_that_of_diffusers():
     conditional, empty = (torch.randn(2, *SHAPE, generator=stream) for _ in range(2))
     theirs = rescale_noise_cfg(empty + 5 * (conditional - empty), conditional, guidance_rescale=0.6)
     assert torch.allclose(Guidance(5.0, rescale=0.6).guided(conditional, empty), theirs, atol=1e-5)
+
+
+def party(*, seeds: tuple[int, ...], guidances: tuple[Guidance, ...], sampler: str, steps: int) -> Party:
+    """Pictures of one sampler and number of steps, abreast."""
+    streams = [noise_stream(seed, SHAPE) for seed in seeds]
+
+    def fresh() -> Tensor:
+        return torch.stack([stream() for stream in streams])
+
+    walk = SAMPLERS[sampler](fresh(), SCHEDULE, trailing(steps), fresh)
+    return Party(walk, [Steer(text="a mug", guidance=guidance) for guidance in guidances])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_pictures_that_walk_abreast_end_where_each_ends_alone_and_cost_the_same_rows(sampler):
+    seeds, guidances = (1, 1, 2), (PLAIN, Guidance(3.0), Guidance(5.0, rescale=0.7))
+    abreast, apart = packer(), packer()
+    pace = {"sampler": sampler, "steps": 4}
+    [together] = abreast.together([party(seeds=seeds, guidances=guidances, **pace)])
+    trips = [trip(seed=seed, guidance=each, **pace) for seed, each in zip(seeds, guidances, strict=True)]
+    for one, other in zip(together, apart.arrive(trips), strict=True):
+        assert torch.equal(one, other)
+    assert abreast.count == apart.count
+
+
+def test_a_round_looks_at_the_latents_once_however_many_there_are(monkeypatch):
+    """On a GPU each look is a wait."""
+    looks: list[int] = []
+
+    def counted(rows: Tensor) -> list[bytes]:
+        looks.append(len(rows))
+        return contents(rows)
+
+    monkeypatch.setattr("generators.packing.contents", counted)
+    packer().arrive([trip(seed=seed, steps=5, guidance=Guidance(3.0)) for seed in range(6)])
+    assert looks == [6] * 5
+
+
+def test_smaller_batches_take_the_last_rows_and_change_no_latent():
+    one, few = Packer(Network(), clean, SCHEDULE, 8, smaller=(2, 4)), packer(rows=8)
+    for each, other in zip(
+        one.arrive([trip(**each) for each in MIXED]), few.arrive([trip(**each) for each in MIXED]), strict=True
+    ):
+        assert torch.allclose(each, other, atol=1e-6)
+    assert set(one.predict.batches) == {2, 4, 8}
+    assert one.count.computed + one.count.padding == sum(one.predict.batches)
+    assert one.count.padding < few.count.padding
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 65, 100, 191, 192, 224, 256, 257, 1000])
+@pytest.mark.parametrize("smaller", [(), (16, 32, 64, 128), tuple(range(1, 256))])
+def test_batches_hold_every_row_and_little_else(count, smaller):
+    found = batches(count, 256, smaller)
+    assert set(found) <= {256, *smaller}
+    last, spare = found[-1] if found else 1, sum(found) - count
+    assert 0 <= spare < last
+    if smaller:
+        assert spare <= max(0.25 * last, min(smaller) - 1)
+
+
+def test_contents_tell_rows_apart_by_every_bit_in_every_precision():
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        rows = torch.randn(4, *SHAPE, generator=torch.Generator().manual_seed(0)).to(dtype)
+        rows[2] = rows[0]
+        rows[3, -1, -1, -1] = rows[1, -1, -1, -1]
+        found = contents(rows)
+        assert found[0] == found[2]
+        assert len(set(found)) == 3
+        assert len(found[0]) == rows[0].nbytes

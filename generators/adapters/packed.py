@@ -20,7 +20,7 @@ from torch import Tensor
 from generators.adapters.pipelines import fresh_scheduler
 from generators.api import GeneratorError, Request
 from generators.guidance import Guidance
-from generators.packing import Count, Packer, Shown, Trip
+from generators.packing import Count, Packer, Party, Shown, Steer
 from generators.samplers import Query, Walk
 from generators.schedule import Schedule, of_signal
 
@@ -62,30 +62,40 @@ class PackedPipeline:
 
     def latents(self, requests: Sequence[Request]) -> list[Tensor]:
         """The finished latents (C, h, w) of requests of one size."""
-        packer = Packer(self.predict, _as_predicted, self.schedule, self.rows, self.count)
-        return packer.arrive([self.trip(request) for request in requests])
+        # Padding is for the CPU, where a batch's size can change bits; on a GPU it would cost as much as rows do.
+        smaller = range(1, self.rows) if self.pipeline.device.type == "cuda" else ()
+        packer = Packer(self.predict, _as_predicted, self.schedule, self.rows, self.count, smaller)
+        in_step: dict[tuple[str | None, int | None], list[int]] = {}
+        for index, request in enumerate(requests):
+            in_step.setdefault((request.settings.sampler, request.settings.steps), []).append(index)
+        parties = [self.party([requests[index] for index in members]) for members in in_step.values()]
+        arrived = [latent for latents in packer.together(parties) for latent in latents]
+        order = [index for members in in_step.values() for index in members]
+        return [latent for _, latent in sorted(zip(order, arrived, strict=True), key=lambda pair: pair[0])]
 
     @property
     def schedule(self) -> Schedule:
         """Weights of signal and noise at the scheduler's training timesteps."""
         return of_signal(self.pipeline.scheduler.alphas_cumprod.cpu())
 
-    def trip(self, request: Request) -> Trip:
-        """A request as the packer takes it; what it leaves open is as in the pipeline's call."""
-        settings, call = request.settings, inspect.signature(self.pipeline.__call__).parameters
-        steps = call["num_inference_steps"].default if settings.steps is None else settings.steps
-        scale = call["guidance_scale"].default if settings.guidance is None else settings.guidance
-        stream = torch.Generator("cpu").manual_seed(request.seed)
+    def party(self, requests: Sequence[Request]) -> Party:
+        """Requests of one size, sampler and number of steps as the packer takes them: one scheduler for all."""
+        settings = requests[0].settings
         scheduler = fresh_scheduler(self.pipeline.scheduler, settings.sampler)
-        scheduler.set_timesteps(steps, device=self.pipeline.device)
-        height, width = self.size_of(request)
-        noise = torch.randn(
-            (1, self.pipeline.unet.config.in_channels, height // self.factor, width // self.factor),
-            generator=stream,
-            dtype=self.pipeline.unet.dtype,
-        )
-        return Trip(
-            walk=scheduled(scheduler, noise.to(self.pipeline.device), stream),
+        steps = self._default("num_inference_steps") if settings.steps is None else settings.steps
+        scheduler.set_timesteps(steps)  # on the CPU, where looking at one makes no device wait
+        height, width = self.size_of(requests[0])
+        shape = 1, self.pipeline.unet.config.in_channels, height // self.factor, width // self.factor
+        streams = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
+        noise = torch.cat([torch.randn(shape, generator=each, dtype=self.pipeline.unet.dtype) for each in streams])
+        walk = scheduled(scheduler, noise.to(self.pipeline.device), streams)
+        return Party(walk, [self.steer(request) for request in requests])
+
+    def steer(self, request: Request) -> Steer:
+        """What steers a request's picture; what it leaves open is as in the pipeline's call."""
+        settings = request.settings
+        scale = self._default("guidance_scale") if settings.guidance is None else settings.guidance
+        return Steer(
             text=f"{WISH}{request.text}",
             negative_text=f"{LEAN}{request.negative_text}",
             guidance=Guidance(
@@ -94,6 +104,9 @@ class PackedPipeline:
                 rescale=settings.guidance_rescale or 0.0,
             ),
         )
+
+    def _default(self, argument: str) -> Any:
+        return inspect.signature(self.pipeline.__call__).parameters[argument].default
 
     @property
     def factor(self) -> int:
@@ -177,18 +190,18 @@ class PackedPipeline:
         return latents * spread / config.scaling_factor + mean
 
 
-def scheduled(scheduler: Any, noise: Tensor, stream: torch.Generator) -> Walk:
-    """The pipelines' denoising loop as a walk: a scheduler of its own, its answers being raw predictions."""
+def scheduled(scheduler: Any, noise: Tensor, streams: list[torch.Generator]) -> Walk:
+    """The pipelines' denoising loop as a walk over (n, C, h, w): one scheduler, its answers being raw predictions."""
     takes = inspect.signature(scheduler.step).parameters
-    extra = {"generator": stream} if "generator" in takes else {}
+    extra: dict[str, Any] = {"generator": streams} if "generator" in takes else {}
     if "eta" in takes:
         extra["eta"] = 0.0
     latent = noise * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         asked = scheduler.scale_model_input(latent, timestep)
-        prediction = yield Query(asked[0], timestep.item())
-        latent = scheduler.step(prediction[None], timestep, latent, **extra, return_dict=False)[0]
-    return latent[0]
+        prediction = yield Query(asked, timestep.item())
+        latent = scheduler.step(prediction, timestep, latent, **extra, return_dict=False)[0]
+    return latent
 
 
 def _as_predicted(latent: Tensor, prediction: Tensor, timestep: float) -> Tensor:
