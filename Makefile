@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 DATA ?= data/studio
 MINUTES ?= 150
+SCENES ?= 26000
+FLAGS ?=  # of the training of the diffusion model
 CLIP := generators/weights/studio_clip
 export OMP_NUM_THREADS ?= 2
 # Threads that wait for each other sleep instead of spinning: on a busy machine that is several times faster.
@@ -41,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 
 # Training, from nothing: scenes -> autoencoder -> feature model -> diffusion model -> reference. Each step resumes.
 scenes: $(READY)
-	$(BIN)/python -m generators.studio.dataset --out $(DATA) --scenes 16000 --held-out 2000 --size 128 --workers 2
+	$(BIN)/python -m generators.studio.dataset --out $(DATA) --scenes $(SCENES) --held-out 2000 --size 128 --workers 2
 
 train-autoencoder: scenes
 	$(BIN)/python -m generators.train.autoencoder --data $(DATA) --out $(DATA)/autoencoder
@@ -53,7 +55,7 @@ train-clip: scenes
 	$(BIN)/python -m generators.train.clip --data $(DATA) --out $(CLIP) --minutes 20
 
 train-ldm: train-autoencoder
-	$(BIN)/python -m generators.train.ldm --data $(DATA) --autoencoder $(DATA)/autoencoder/vae --out $(DATA)/ldm --clip $(CLIP) --minutes $(MINUTES)
+	$(BIN)/python -m generators.train.ldm --data $(DATA) --autoencoder $(DATA)/autoencoder/vae --out $(DATA)/ldm --clip $(CLIP) --minutes $(MINUTES) $(FLAGS)
 	$(BIN)/python -m generators.train.card --data $(DATA) --model $(DATA)/ldm/folder --out generators/weights/ldm
 
 # The branch fits the model it was trained with, so it is trained again after each train-ldm.

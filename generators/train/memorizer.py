@@ -23,7 +23,13 @@ from generators.train.loop import Recipe, recipe_arguments
 
 REPEATS: Mapping[int, int] = {1000: 8, 100: 32, 10: 32, 1: 2000}
 """How often a scene is repeated -> how many scenes are."""
-SMALL: dict[str, Any] = {**UNET, "block_out_channels": (32, 64, 128)}
+SMALL: dict[str, Any] = {
+    **UNET,
+    "block_out_channels": (32, 64, 128),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+}
+"""Narrower, and its text is heard at 8 x 8 alone: it need not spell, only remember."""
 
 
 def repeats(scenes: int) -> NDArray[np.int64]:
