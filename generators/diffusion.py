@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -120,9 +121,10 @@ class DiffusionGenerator:
             settings = request.settings
             pace = settings.task, settings.sampler, settings.steps, settings.strength
             in_step.setdefault(pace, []).append(index)
-        parties = [self.party([requests[index] for index in members], sources) for members in in_step.values()]
         order = [index for members in in_step.values() for index in members]
-        arrived = dict(zip(order, self._decoded(packer.together(parties)), strict=True))
+        with whole_float32(self.device):
+            parties = [self.party([requests[index] for index in members], sources) for members in in_step.values()]
+            arrived = dict(zip(order, self._decoded(packer.together(parties)), strict=True))
         return [finished(request, arrived[index]) for index, request in enumerate(requests)]
 
     def _decoded(self, latents: Sequence[Tensor]) -> list[Pixels]:
@@ -209,6 +211,17 @@ def abreast(starts: Sequence[Start], device: torch.device) -> Start:
         source=torch.stack(sources) if sources else None,
         mask=torch.stack(masks) if masks else None,
     )
+
+
+@contextmanager
+def whole_float32(device: torch.device) -> Iterator[None]:
+    """No TF32 inside: on CUDA, torch lets convolutions round their inputs to 10 bits unless told otherwise."""
+    kept = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = kept and device.type != "cuda"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = kept
 
 
 def fingerprint(folder: Path, version: str) -> str:
