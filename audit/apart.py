@@ -28,13 +28,26 @@ class Apart:
 
     Args:
         make: importable from another process; so must be the arguments and results of what it makes.
-        limit: seconds for each call.
+        limit: seconds for each call; None: as long as it takes.
     """
 
-    def __init__(self, make: Callable[[], Callable[..., Any]], limit: float) -> None:
+    def __init__(self, make: Callable[[], Callable[..., Any]], limit: float | None) -> None:
         self._make = make
         self._limit = limit
         self._child: tuple[BaseProcess, Connection] | None = None
+        self._ready = False
+
+    def start(self) -> None:
+        """Begin to start the process, which takes seconds; the first call waits for it, and else would begin it."""
+        if self._child is not None:
+            return
+        context = multiprocessing.get_context("forkserver")
+        ours, theirs = context.Pipe()
+        # `make` goes as bytes: unpickled there it may import for seconds, and Ctrl-C is to be ignored before
+        process = context.Process(target=_serve, args=(theirs, pickle.dumps(self._make), self._limit), daemon=True)
+        process.start()
+        theirs.close()  # leaves the child's end the only one, so that its death is seen
+        self._child, self._ready = (process, ours), False
 
     def __call__(self, *request: object) -> Any:
         """The child's answer.
@@ -42,7 +55,7 @@ class Apart:
         Raises:
             LostError: the limit passed, the process died, or what was called there raised.
         """
-        process, pipe = self._child = self._child or self._started()
+        process, pipe = self._started()
         try:
             pipe.send_bytes(pickle.dumps(request))
             answer, problem = _received(pipe, self._limit)
@@ -60,20 +73,21 @@ class Apart:
         return answer
 
     def _started(self) -> tuple[BaseProcess, Connection]:
-        context = multiprocessing.get_context("forkserver")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._make, self._limit), daemon=True)
-        process.start()
-        theirs.close()  # leaves the child's end the only one, so that its death is seen
-        try:
-            _received(ours, STARTING)
-        except (EOFError, OSError) as error:
-            process.kill()
-            raise LostError(f"its process did not start: {error}") from error
-        return process, ours
+        self.start()
+        assert self._child is not None
+        process, pipe = self._child
+        if not self._ready:
+            try:
+                _received(pipe, STARTING)
+            except (EOFError, OSError) as error:
+                self._child = None
+                process.kill()
+                raise LostError(f"its process did not start: {error}") from error
+            self._ready = True
+        return process, pipe
 
 
-def _received(pipe: Connection, limit: float) -> tuple[Any, str]:
+def _received(pipe: Connection, limit: float | None) -> tuple[Any, str]:
     """An answer and what is wrong with it; TimeoutError where none comes, EOFError or OSError where none can."""
     if not pipe.poll(limit):
         raise TimeoutError(f"nothing came within {limit:g} s")
@@ -87,17 +101,16 @@ def _end(code: int | None) -> str:
     return f"its process ended itself with exit code {code}"
 
 
-def _serve(pipe: Connection, make: Callable[[], Callable[..., Any]], limit: float) -> None:
+def _serve(pipe: Connection, make: bytes, limit: float | None) -> None:
     """Answer until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent decides
-    work = make()
+    work: Callable[..., Any] = pickle.loads(make)()
     pipe.send_bytes(pickle.dumps((None, "")))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             request = pipe.recv_bytes()
-            signal.setitimer(
-                signal.ITIMER_REAL, limit + GRACE
-            )  # the system ends what hangs after its parent was killed
+            # the system ends what hangs after its parent was killed
+            signal.setitimer(signal.ITIMER_REAL, 0 if limit is None else limit + GRACE)
             try:
                 reply = work(*pickle.loads(request)), ""
             except Exception as error:  # noqa: BLE001 - told to the parent, which names whose it is

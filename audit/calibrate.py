@@ -15,7 +15,8 @@ from audit.cards import Card, words
 from audit.cards import write as write_card
 from audit.manifest import machine
 from audit.registry import audits, trials, unknown
-from audit.score import Choice, Tell, choose, is_missing_weights, scored, weighed
+from audit.score import Choice, Tell, choose, weighed
+from audit.scorers import is_missing_weights, scored
 from audit.statistics.correction import Confusion
 from audit.statistics.rates import wilson
 from audit.trial import Case, Trial, Verdict, by_value

@@ -56,6 +56,8 @@ class RunConfig:
         share: which part of the run this process makes; None for all of it.
         engine: what walks the shards: "local" or "ray".
         timeout: seconds that an audit may take for the pictures of a shard; None: no limit.
+        workers: processes that score pictures, each with models of its own and its share of torch's threads, of which
+            the last digits of features depend; None: a thread of this process scores.
     """
 
     out: str
@@ -81,6 +83,7 @@ class RunConfig:
     share: Share | None = None
     engine: str = "local"
     timeout: float | None = None
+    workers: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -105,7 +108,7 @@ def run_config(arguments: argparse.Namespace) -> RunConfig:
     for name, example in (("generator", "--generator builtin:ldm"), ("out", "--out runs/x")):
         if not told.get(name):
             raise ConfigError(f"no {name} given; add {example}")
-    for name in ("limit", "batch", "shard"):
+    for name in ("limit", "batch", "shard", "workers"):
         if name in told and told[name] < 1:
             raise ConfigError(f"{name} must be 1 or more, got {told[name]}")
     share = share_of(told.pop("share", None), os.environ)
@@ -114,6 +117,8 @@ def run_config(arguments: argparse.Namespace) -> RunConfig:
         raise ConfigError(
             f"share {share} and engine ray do not go together: Ray spreads the whole run; drop one of them"
         )
+    if "workers" in renamed and renamed.get("engine") == "ray":
+        raise ConfigError("workers and engine ray do not go together: Ray has workers of its own; drop one of them")
     return RunConfig(**renamed, options=options, share=share)
 
 
@@ -173,6 +178,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "cards": specs,
     "engine": _engine,
     "timeout": seconds,
+    "workers": whole,
     "share": text,
 }
 _FIELDS = {

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+
 from audit.images import ImageError, checked, digest, encode_webp
 from audit.redact import redact
 from audit.tables import StoredPicture
@@ -26,10 +28,11 @@ class Made:
 
 @dataclass(frozen=True)
 class Answer:
-    """A generator's answer to one request, and its share of the batch's time."""
+    """A generator's answer to one request, its share of the batch's time, and where it was made."""
 
     picture: Pixels | Refusal
     seconds: float
+    device: str
 
 
 Inputs = Callable[[str], Pixels]
@@ -51,21 +54,25 @@ def request_of(job: Job, inputs: Inputs) -> Request:
 
 
 def generate(generator: Generator, jobs: Sequence[Job], batch: int, inputs: Inputs) -> list[Made]:
-    """One result per job, in order. The jobs go to the generator in slices of `batch`.
+    """One result per job, in order; see `drawn`."""
+    return [picture_of(job, answer) for job, answer in zip(jobs, drawn(generator, jobs, batch, inputs), strict=True)]
+
+
+def drawn(generator: Generator, jobs: Sequence[Job], batch: int, inputs: Inputs) -> list[Answer]:
+    """The generator's answers, one per job, in order. The jobs go to it in slices of `batch`.
 
     A slice that does not fit into memory is halved, and the generator remembers as `fits` how much did.
     """
-    device = str(getattr(generator, "device", "cpu"))
     inputs = cache(inputs)  # the cells of a sweep share their prompts' pictures
-    made: list[Made] = []
-    while len(made) < len(jobs):
-        chunk = jobs[len(made) :][: min(batch, getattr(generator, "fits", batch))]
+    found: list[Answer] = []
+    while len(found) < len(jobs):
+        chunk = jobs[len(found) :][: min(batch, getattr(generator, "fits", batch))]
         answers = answered(generator, [request_of(job, inputs) for job in chunk])
         if answers is None:
             setattr(generator, "fits", len(chunk) // 2)  # noqa: B010 - known to this function alone
             continue
-        made += [picture_of(job, answer, device) for job, answer in zip(chunk, answers, strict=True)]
-    return made
+        found += answers
+    return found
 
 
 def answered(generator: Generator, requests: Sequence[Request]) -> list[Answer] | None:
@@ -92,8 +99,9 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in told or "can't allocate memory" in told
 
 
-def picture_of(job: Job, answer: Answer, device: str) -> Made:
+def picture_of(job: Job, answer: Answer) -> Made:
     """The artifact of an answer; a picture that is no picture counts as failed."""
+    device = answer.device
     refusal = answer.picture if isinstance(answer.picture, Refusal) else None
     if refusal is None:
         try:
@@ -117,12 +125,16 @@ def picture_of(job: Job, answer: Answer, device: str) -> Made:
 
 
 def _alone(generator: Generator, request: Request) -> Answer:
-    begun = time.monotonic()
+    begun, device = time.monotonic(), _device(generator)
     try:
-        nothing = Answer(Refusal("failed", "the generator returned nothing for this request"), 0.0)
+        nothing = Answer(Refusal("failed", "the generator returned nothing for this request"), 0.0, device)
         return _ask(generator, [request]).get(0, nothing)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what a generator raises is the picture's fate, not the run's
-        return Answer(Refusal("failed", f"{type(error).__name__}: {error}"), time.monotonic() - begun)
+        return Answer(Refusal("failed", f"{type(error).__name__}: {error}"), time.monotonic() - begun, device)
+
+
+def _device(generator: Generator) -> str:
+    return str(getattr(generator, "device", "cpu"))
 
 
 def _free() -> None:
@@ -140,6 +152,7 @@ def _ask(generator: Generator, requests: Sequence[Request]) -> dict[int, Answer]
     for index, picture in generator.generate(requests):
         if not 0 <= index < len(requests) or index in got:
             raise ValueError(f"the generator answered index {index} of {len(requests)} requests, or answered it twice")
-        got[index] = picture
-    share = (time.monotonic() - begun) / max(1, len(got))
-    return {index: Answer(picture, share) for index, picture in got.items()}
+        # a copy, for it is encoded and scored while the generator may already draw over its buffer
+        got[index] = np.array(picture) if isinstance(picture, np.ndarray) else picture
+    share, device = (time.monotonic() - begun) / max(1, len(got)), _device(generator)
+    return {index: Answer(picture, share, device) for index, picture in got.items()}

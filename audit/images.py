@@ -52,8 +52,8 @@ def decode(raw: bytes) -> Pixels:
             over 100 megapixels, which is refused before it is decoded.
     """
     try:
-        with opened(raw) as picture:
-            upright = ImageOps.exif_transpose(picture)
+        with opened(raw) as upright:
+            ImageOps.exif_transpose(upright, in_place=True)
     except UNREADABLE as error:
         raise ImageError(f"not a readable picture ({len(raw)} bytes): {error}") from error
     if upright.mode.startswith("I"):
@@ -62,7 +62,7 @@ def decode(raw: bytes) -> Pixels:
     if upright.has_transparency_data:
         layer = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return np.array(upright.convert("RGB"), dtype=np.uint8)
+    return np.array(upright if upright.mode == "RGB" else upright.convert("RGB"), dtype=np.uint8)
 
 
 def read(path: Path) -> bytes:

@@ -30,6 +30,7 @@ from audit import images
 from audit.features import sscd
 from audit.features.copies import Index, Match, cut, sheet, small
 from audit.reference_pictures import SUFFIXES, BadReferenceError, pictures
+from audit.references import unpacked
 from audit.weights import ROOT, MissingWeightsError
 from generators.api import Pixels
 
@@ -183,7 +184,7 @@ def load(name: str) -> Memory:
 
     Raises:
         MissingWeightsError: it is not here.
-        BadReferenceError: it is no such reference, or of another version.
+        BadReferenceError: it is no such reference, of another version, damaged, or would unpack to gigabytes.
     """
     path = Path(name) if name.endswith(".npz") else ROOT / "audit/references" / f"{name}.npz"
     if not path.is_file():
@@ -194,7 +195,7 @@ def load(name: str) -> Memory:
 @cache
 def _read(path: Path, changed: int) -> Memory:
     again = _command(path)
-    with np.load(path, allow_pickle=False) as kept:
+    with unpacked(path, f"build it again: {again}") as kept:
         if lacking := FIELDS - set(kept):
             raise BadReferenceError(f"{path} is no reference of memorization: it lacks {', '.join(sorted(lacking))}")
         if int(kept["version"]) != VERSION:

@@ -23,11 +23,11 @@ from audit.progress import Watch
 from audit.run import Outcome, choices_of
 from audit.score import Choice
 from audit.share import Share, plan_digest
-from audit.store import RunFolder
+from audit.store import RunFolder, writing
 from audit.summary import summarise_run
 from audit.tables import BROKEN, read_table, write_aside
 
-OWN = "out", "share", "device", "report"
+OWN = "out", "share", "device", "report", "workers"
 """What each part of one run may have its own of, in its config."""
 UNFINISHED = "unfinished merge, to be ended by audit merge"
 """Stands as the format of a manifest meanwhile, so that whoever reads the folder too early is told."""
@@ -86,7 +86,7 @@ def merge(paths: Sequence[Path], out: Path | None, watch: Watch) -> Outcome:
             linked(1)
         for stray in set(folder.path.glob("images/*")) | set(folder.path.glob("scores/*/*")):
             if str(stray.relative_to(folder.path)) not in files:
-                stray.unlink()
+                folder.remove(stray)
         folder.write_plan(parts[0].folder.prompts().values(), shards)
         with clock.stage("summarise"):
             problems = summarise_run(folder, choices)
@@ -207,12 +207,11 @@ def opened(folder: RunFolder, plan: str) -> Iterator[None]:
         MergeError: another run is there.
     """
     path = folder.path / "manifest.json"
-    if path.is_file() or (folder.path / "images").exists():
-        held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if held.get("format") != UNFINISHED and held.get("merged", {}).get("plan") != plan:
-            raise MergeError(f"{folder.path} holds another run; choose another --out")
+    if (path.is_file() or (folder.path / "images").exists()) and not _goes_on(path, plan):
+        raise MergeError(f"{folder.path} holds another run; choose another --out")
     if folder.path.is_dir() and set(folder.path.iterdir()) == set(_inside(folder.path)):
-        (folder.path / "lock").touch()  # a folder of parts and nothing else may become their run
+        with writing(folder.path / "lock") as lock:  # a folder of parts and nothing else may become their run
+            lock.touch()
     with folder.open_for_writing():
         yield
 
@@ -221,7 +220,7 @@ def link(source: Path, target: Path) -> None:
     """The same file under another name, or a copy where the two are on different disks.
 
     Raises:
-        MergeError: the disk is full, or does not let us write.
+        StoreError: the disk is full, or does not let us write.
     """
     if target.exists() and target.samefile(source):
         return
@@ -232,10 +231,8 @@ def link(source: Path, target: Path) -> None:
         except OSError:  # another disk, or one without links
             shutil.copyfile(source, temporary)
 
-    try:
+    with writing(target):
         write_aside(target, fill)
-    except OSError as error:
-        raise MergeError(f"cannot write {target}: {error.strerror or error}; make room and merge again") from error
 
 
 def told(parts: Sequence[Part], folder: RunFolder, clock: Clock) -> dict[str, Any]:
@@ -250,6 +247,15 @@ def told(parts: Sequence[Part], folder: RunFolder, clock: Clock) -> dict[str, An
         "seconds": stage_seconds(seconds, clock.seconds),
         "merged": {"parts": len(parts), "plan": parts[0].manifest["part"]["plan"]},
     }
+
+
+def _goes_on(manifest: Path, plan: str) -> bool:
+    """Whether it is that of a merge cut short, or of one of the same plan."""
+    try:
+        held = json.loads(manifest.read_text(encoding="utf-8"))
+        return bool(held["format"] == UNFINISHED or held["merged"]["plan"] == plan)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # none, damaged, or another's
+        return False
 
 
 def _inside(path: Path) -> list[Path]:

@@ -187,5 +187,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     ray = "local, or ray: spread the run over the Ray cluster of RAY_ADDRESS, else of this machine (default local)"
     limit = "an audit that takes longer for a shard's pictures, or crashes, fails by name and the others go on"
     run.add_argument("--timeout", type=flag(seconds), metavar="SECONDS", help=limit)
+    workers = "processes that score beside the one that makes pictures, each with models of its own (default: a thread)"
+    run.add_argument("--workers", type=flag(whole), metavar="N", help=workers)
     run.add_argument("--engine", choices=ENGINES, help=ray)
     run.add_argument("--no-report", dest="report", action="store_false", default=None, help="skip the HTML report")

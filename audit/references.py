@@ -16,7 +16,8 @@ import io
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -197,9 +198,20 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _opened(path: Path) -> tuple[Reference, str]:
-    """The reference and the digest it was written with (its own where none is on record).
+    """The reference and the digest it was written with (its own where none is on record)."""
+    with unpacked(path, _command(path)) as kept:
+        found = _read(path, kept)
+        return found, str(kept["digest"]) if "digest" in kept else found.digest
+
+
+@contextmanager
+def unpacked(path: Path, build: str) -> Iterator[Any]:
+    """The arrays of an .npz file by name; `build` is the command that makes such a file.
 
     A file from a stranger may claim any size: what it unpacks to is summed up first, and no pickle is ever read.
+
+    Raises:
+        BadReferenceError: it is too large, or damaged, which is what anything else counts as that reading it raises.
     """
     try:
         with zipfile.ZipFile(path) as packed:
@@ -207,17 +219,17 @@ def _opened(path: Path) -> tuple[Reference, str]:
         if size > MOST_BYTES:
             raise BadReferenceError(f"{path} would unpack to {size:,} bytes, more than {MOST_BYTES:,}")
         with np.load(path, allow_pickle=False) as kept:
-            found = _read(path, kept)
-            return found, str(kept["digest"]) if "digest" in kept else found.digest
-    except BadReferenceError:
+            yield kept
+    except (BadReferenceError, MissingWeightsError):
         raise
     except _DAMAGE as error:
-        raise BadReferenceError(f"{path} is damaged or no reference: {error}; {_command(path)}") from error
+        raise BadReferenceError(f"{path} is damaged or no reference: {error}; {build}") from error
 
 
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, EOFError, SyntaxError, NotImplementedError, RuntimeError,
-           MemoryError, ArithmeticError, zipfile.BadZipFile, zlib.error)  # fmt: skip
-"""What zipfile and numpy raise at damaged archives; RuntimeError where one claims to be encrypted."""
+           MemoryError, ArithmeticError, AttributeError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+"""What zipfile and numpy raise at damaged archives; RuntimeError where one claims to be encrypted, AttributeError where
+a member is no array, which then comes as bytes."""
 
 
 def _read(path: Path, kept: Any) -> Reference:

@@ -169,7 +169,7 @@ def walk(config: RunConfig, chosen: Chosen, watch: Watch, engine: Engine = local
 def problems_of(folder: RunFolder, choices: Sequence[Choice]) -> tuple[str, ...]:
     """What failed in a part, a line each; nothing is summarised."""
     scored = [choice.audit.name for choice in choices if choice.audit.kind != "set"]
-    return *picture_problems(folder), *(line for name in scored for line in score_problems(folder, name))
+    return *picture_problems(folder, folder.jobs()), *(line for name in scored for line in score_problems(folder, name))
 
 
 def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
+import torch
 
-from audit.apart import Apart, LostError
-from audit.api import Audit, ScoreBatch, View
+from audit.apart import LostError
+from audit.api import Audit, View
 from audit.cards import SHIPPED, Card, cards, of_detector
 from audit.plan import Shard
 from audit.redact import redact
-from audit.registry import find_audit, unknown
+from audit.registry import unknown
+from audit.scorers import MISSING_WEIGHTS, Scorers, ScorersApart
 from audit.store import RunFolder, StoreError
 from audit.tables import Identity, ScoreRow, canonical
 from audit.types import Artifact, Job, Json, Prompt, Score, digest_of
 from generators.api import Pixels, Task
 
 NO_PICTURE = "no picture: "
-MISSING_WEIGHTS = "missing_weights"
 Look = Callable[[str], Pixels]
 """The pixels of a job's picture by key."""
 Tell = Callable[[str], None]
@@ -42,7 +45,7 @@ class Choice:
     card: Card | None = None
     doubt: str = ""
 
-    @property
+    @cached_property
     def options_text(self) -> str:
         """Canonical JSON of the options, as stored beside each score; other weights make another score."""
         return canonical(dict(self.options) | ({"weights": dict(self.weights)} if self.weights else {}))
@@ -127,7 +130,9 @@ class Bench:
     Args:
         limit: seconds that an audit may take for the pictures of a shard, building its models included; beyond them, or
             when it takes its process down, its scores fail and it is not asked again, while the other audits go on.
-            None: no limit, and audits score in this process.
+            None: no limit, and without `workers` audits score in this process.
+        workers: how many processes score, a shard each, and each with models of its own; as many threads may call
+            `score` at a time. None: one.
     """
 
     def __init__(
@@ -136,15 +141,42 @@ class Bench:
         reusable: Mapping[Identity, Score],
         tell: Tell,
         limit: float | None = None,
+        workers: int | None = None,
     ) -> None:
         self.choices = [each for each in choices if each.audit.kind != "set"]
         self._reusable = reusable
         self._tell = tell
-        self._scorers: Scorers | Apart = Scorers() if limit is None else Apart(Elsewhere, limit)
+        here, count = limit is None and workers is None, workers or 1
+        threads = max(1, torch.get_num_threads() // count)  # all workers together take what one would
+        self._scorers = [Scorers() if here else ScorersApart(limit, threads) for _ in range(count)]
+        self._free: SimpleQueue[Scorers | ScorersApart] = SimpleQueue()
+        for each in self._scorers:
+            self._free.put(each)
+        self._losing = threading.Lock()
         self._lost: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Begin to start the processes, where there are any, so that they are there when the first picture is."""
+        for each in self._scorers:
+            if isinstance(each, ScorersApart):
+                each.start()
 
     def score(self, folder: RunFolder, shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
         """Bring the shard's scores up to date; audits whose stored rows all still hold are left alone."""
+        scorers = self._free.get()
+        try:
+            self._score(scorers, folder, shard, artifacts, look)
+        finally:
+            self._free.put(scorers)
+
+    def _score(
+        self,
+        scorers: Scorers | ScorersApart,
+        folder: RunFolder,
+        shard: Shard,
+        artifacts: Sequence[Artifact],
+        look: Look,
+    ) -> None:
         views: dict[str, View] = {}
 
         def view(job: Job) -> View:
@@ -152,14 +184,15 @@ class Bench:
                 views[job.key] = view_of(job, look(job.key), folder.input)
             return views[job.key]
 
+        expected = [expectation_of(job.prompt) for job in shard.jobs]
         for choice in self.choices:
             path = folder.score_file(choice.audit.name, shard.number)
             stored = stored_scores(folder, path, self._tell)
             by_key = {row.key: row for row in stored}
-            rows = [_blank(choice, job, artifact) for job, artifact in zip(shard.jobs, artifacts, strict=True)]
+            rows = [_blank(choice, *each) for each in zip(shard.keys, artifacts, expected, strict=True)]
             held = [self._held(row, by_key.get(row.key)) for row in rows]
             waiting = [index for index, score in enumerate(held) if score is None]
-            fresh = self._fresh(choice, [view(shard.jobs[index]) for index in waiting])
+            fresh = self._fresh(scorers, choice, [view(shard.jobs[index]) for index in waiting])
             known = dict(enumerate(held)) | dict(zip(waiting, fresh, strict=True))
             rows = [replace(row, score=known[index] or row.score) for index, row in enumerate(rows)]
             if rows != stored:
@@ -173,78 +206,20 @@ class Bench:
             return stored.score
         return self._reusable.get(wanted.identity)
 
-    def _fresh(self, choice: Choice, views: Sequence[View]) -> list[Score]:
+    def _fresh(self, scorers: Scorers | ScorersApart, choice: Choice, views: Sequence[View]) -> list[Score]:
         name = choice.audit.name
         if not views:
             return []
         if name not in self._lost:
             try:
-                if isinstance(self._scorers, Scorers):
-                    return self._scorers(choice.audit, choice.options, views)
-                copies = [replace(view, shared={}) for view in views]
-                scores: list[Score] = self._scorers(place_of(choice.audit), choice.options, copies)
-                return scores
+                return scorers(choice.audit, choice.options, views)
             except LostError as error:
-                self._lost[name] = redact(str(error))
-                self._tell(f"audit {name}: {self._lost[name]}; the others go on, and the next run tries it again")
+                with self._losing:
+                    told = name in self._lost
+                    self._lost[name] = redact(str(error))
+                if not told:
+                    self._tell(f"audit {name}: {self._lost[name]}; the others go on, and the next run tries it again")
         return [Score.failed(self._lost[name]) for _ in views]
-
-
-class Scorers:
-    """Audits with their models, each built when first needed and tried once."""
-
-    def __init__(self) -> None:
-        self._built: dict[str, ScoreBatch | Exception] = {}
-
-    def __call__(self, audit: Audit, options: Mapping[str, Json], views: Sequence[View]) -> list[Score]:
-        """One score per view; where the audit cannot start, scores that say why."""
-        if audit.name not in self._built:
-            try:
-                self._built[audit.name] = audit.scorer(**options)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - it fails by name; the others go on
-                self._built[audit.name] = error if isinstance(error, Exception) else RuntimeError(f"exit {error}")
-        scorer = self._built[audit.name]
-        if not isinstance(scorer, Exception):
-            return scored(scorer, views)
-        if is_missing_weights(scorer):
-            return [Score.skipped(str(scorer), **{MISSING_WEIGHTS: True}) for _ in views]
-        return [Score.failed(redact(f"the audit could not start: {type(scorer).__name__}: {scorer}")) for _ in views]
-
-
-Place = tuple[str, str, str]
-"""An audit's name, module and name there: what another process finds it by, since a factory cannot be sent."""
-
-
-def place_of(audit: Audit) -> Place:
-    """Where an audit is found."""
-    return audit.name, audit.factory.__module__, audit.factory.__qualname__
-
-
-class Elsewhere:
-    """Scorers in another process, to which audits come by their places and views as copies."""
-
-    def __init__(self) -> None:
-        self._scorers = Scorers()
-        self._views: dict[str, View] = {}
-
-    def __call__(self, place: Place, options: Mapping[str, Json], views: Sequence[View]) -> list[Score]:
-        """Same as `Scorers`; what audits share by `View.once` lasts as long as pictures of one shard come."""
-        name, module, variable = place
-        found = getattr(importlib.import_module(module), variable, None)
-        audit = found if isinstance(found, Audit) and found.name == name else find_audit(name)
-        if not self._views.keys() & {view.key for view in views}:
-            self._views.clear()
-        return self._scorers(audit, options, [self._views.setdefault(view.key, view) for view in views])
-
-
-def scored(scorer: ScoreBatch, views: Sequence[View]) -> list[Score]:
-    """One score per view; where the batch raises, each picture is scored alone and what raises then has failed."""
-    try:
-        return _checked(scorer(views), len(views))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes the culprit's score below, with type and message
-        if len(views) == 1:
-            return [Score.failed(redact(f"{type(error).__name__}: {error}"))]
-        return [score for view in views for score in scored(scorer, [view])]
 
 
 def view_of(job: Job, pixels: Pixels, inputs: Look | None = None) -> View:
@@ -253,8 +228,6 @@ def view_of(job: Job, pixels: Pixels, inputs: Look | None = None) -> View:
     Args:
         inputs: reads a picture that a prompt brought, by its digest.
     """
-    import torch
-
     image = torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))
     return View(
         image=image, prompt=job.prompt, key=job.key, generator=job.generator, settings=job.settings, look=inputs
@@ -280,20 +253,13 @@ def reusable_scores(
     keys = {shard.number: list(shard.keys) for shard in shards}
     for choice in choices:
         for number, path in folder.score_files(choice.audit.name).items():
-            rows = stored_scores(folder, path, tell)
-            if [row.key for row in rows] == keys.get(number):
+            if _scored_keys(folder, path) == keys.get(number):
                 continue
+            rows = stored_scores(folder, path, tell)
             found |= {row.identity: row.score for row in rows if row.digest and _lasting(row.score)}
             if number not in keys:
                 folder.remove(path)
     return found
-
-
-def is_missing_weights(error: Exception) -> bool:
-    """Whether an audit could not start for want of weights, which is no failure: the score is skipped and says how."""
-    from audit.weights import MissingWeightsError
-
-    return isinstance(error, MissingWeightsError)
 
 
 def _settled(audit: Audit, given: Mapping[str, Json]) -> Choice:
@@ -325,24 +291,21 @@ def _lasting(score: Score) -> bool:
     return score.status != "failed" and MISSING_WEIGHTS not in score.evidence
 
 
-def _checked(scores: Sequence[Score], wanted: int) -> list[Score]:
-    if len(scores) != wanted:
-        raise ValueError(f"the audit returned {len(scores)} scores for {wanted} pictures")
-    for score in scores:
-        canonical(dict(score.evidence))  # evidence that is not JSON is the audit's bug, met here and not in the store
-        if score.vector is not None and not np.isfinite(score.vector).all():
-            raise ValueError("a vector must be finite; say skipped or failed instead")
-    return list(scores)
+def _scored_keys(folder: RunFolder, path: Path) -> list[str]:
+    try:
+        return folder.scored_keys(path)
+    except StoreError:  # told by whoever reads the rows
+        return []
 
 
-def _blank(choice: Choice, job: Job, artifact: Artifact) -> ScoreRow:
+def _blank(choice: Choice, key: str, artifact: Artifact, expectation: str) -> ScoreRow:
     return ScoreRow(
-        key=job.key,
+        key=key,
         digest=artifact.digest,
         audit=choice.audit.name,
         version=choice.audit.version,
         options=choice.options_text,
-        expectation=expectation_of(job.prompt),
+        expectation=expectation,
         score=_without(artifact) if artifact.status != "ok" else Score.skipped("not scored yet"),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.api import ScoreSet
+from audit.reference_pictures import BadReferenceError
 from audit.references import PUBLISHED, Reference, load
 from audit.statistics.frechet import frechet_interval
 from audit.statistics.infinity import fd_infinity_interval
@@ -60,11 +61,14 @@ def infinite(known: Reference) -> ScoreSet:
 
 
 def sized(known: Reference, score: Callable[[Floats, Sequence[str]], Interval]) -> ScoreSet:
-    """Refuse features of another length than the reference's; name a reference that does not say whose it is."""
+    """Refuse features of another length than the reference's; name a reference that does not say whose it is.
+
+    The scorer that comes back raises BadReferenceError at such features.
+    """
 
     def checked(rows: Floats, prompts: Sequence[str]) -> Interval:
         if rows.ndim == 2 and rows.shape[1] != known.width:
-            raise ValueError(
+            raise BadReferenceError(
                 f"{rows.shape[1]} features against {known.width} in reference {known.name}: "
                 "the pictures were scored with another feature model; run again with a fresh --out"
             )

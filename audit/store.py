@@ -11,7 +11,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from audit.checked import manifest_fault, prompt_of
 from audit.images import decode, encode_webp
 from audit.plan import Shard
 from audit.tables import BROKEN, Row, ScoreRow, StoredPicture, read_table, write_bytes, write_table, write_text
-from audit.types import Artifact, Contrast, Estimate, Job, Json, Prompt
+from audit.types import Artifact, Contrast, Estimate, Job, Json, Prompt, cell_name, fields_of
 from generators.api import Pixels, Settings
 
 T = TypeVar("T")
@@ -42,8 +42,8 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._where: dict[str, Path] | None = None
-        self._recent: tuple[Path, dict[str, bytes]] | None = None
+        self._where: dict[str, int] | None = None
+        self._recent: tuple[int, dict[str, bytes]] | None = None
 
     # reading
 
@@ -80,12 +80,11 @@ class RunFolder:
 
         Columns: key, generator, fingerprint, prompt_id, cell, settings (JSON), replicate, seed, shard.
         """
-        return self._frame(self.path / "jobs.parquet", tables.JOBS)
+        return self._joined([self.path / "jobs.parquet"], tables.JOBS.names, tables.JOBS)
 
     def artifacts(self) -> pd.DataFrame:
         """What became of each job so far: key, status, digest, width, height, seconds, device, error."""
-        frames = [self._frame(path, tables.IMAGES, tables.ARTIFACT_COLUMNS) for path in self.image_files()]
-        return _joined(frames, tables.IMAGES)
+        return self._joined(self.image_files(), tables.ARTIFACT_COLUMNS, tables.IMAGES)
 
     def image(self, key: str) -> Pixels:
         """The picture of a job, (height, width, 3) uint8; KeyError where there is none."""
@@ -96,15 +95,15 @@ class RunFolder:
         for key in keys:
             yield key, self.image(key)
 
-    def scores(self, audit: str | None = None) -> pd.DataFrame:
+    def scores(self, audit: str | None = None, columns: Sequence[str] = tables.SCORES.names) -> pd.DataFrame:
         """Score rows of one audit, or of every audit of the run, in plan order.
 
         Columns: key, digest, audit, version, options (JSON), expectation, status, value, vector, reason,
-        evidence (JSON).
+        evidence (JSON); or those named, which are all that is read.
         """
         names = [audit] if audit is not None else [each["name"] for each in self.manifest()["audits"]]
         files = [path for name in names for path in self.score_files(name).values()]
-        return _joined([self._frame(path, tables.SCORES) for path in files], tables.SCORES)
+        return self._joined(files, columns, tables.SCORES)
 
     def estimates(self) -> list[Estimate]:
         """Every audit summarised over every cell; empty before the first summary."""
@@ -149,16 +148,19 @@ class RunFolder:
 
     def write_manifest(self, manifest: Mapping[str, Json]) -> None:
         """Replace the manifest."""
-        with _writing(self.path / "manifest.json") as path:
+        with writing(self.path / "manifest.json") as path:
             write_text(path, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
     def write_plan(self, prompts: Iterable[Prompt], shards: Sequence[Shard]) -> None:
-        """Write the suite as read and one row per job."""
-        lines = [json.dumps(asdict(prompt), ensure_ascii=False) for prompt in prompts]
-        with _writing(self.path / "prompts.jsonl") as path:
-            write_text(path, "".join(line + "\n" for line in lines))
-        rows = [job_row(job, shard.number) for shard in shards for job in shard.jobs]
-        _write(self.path / "jobs.parquet", rows, tables.JOBS)
+        """Write the suite as read and one row per job; what is there already is left as it is."""
+        lines = "".join(json.dumps(fields_of(prompt), ensure_ascii=False) + "\n" for prompt in prompts)
+        with writing(self.path / "prompts.jsonl") as path:
+            if not path.is_file() or path.read_bytes() != lines.encode():
+                write_text(path, lines)
+        rows = job_rows(shards)
+        if not tables.holds(self.path / "jobs.parquet", rows, tables.JOBS):
+            _write(self.path / "jobs.parquet", rows, tables.JOBS)
+        self._where = None
 
     def image_file(self, number: int) -> Path:
         """Where the pictures of a shard lie."""
@@ -173,7 +175,7 @@ class RunFolder:
         for digest, source in files.items():
             if not self.input_file(digest).is_file():
                 raw = encode_webp(decode(source.read_bytes()))
-                with _writing(self.input_file(digest)) as path:
+                with writing(self.input_file(digest)) as path:
                     write_bytes(path, raw)
 
     def input(self, digest: str) -> Pixels:
@@ -201,19 +203,27 @@ class RunFolder:
     def set_aside(self, path: Path, name: str) -> Path:
         """Move a shard of another plan out of the way; its pictures can still be looked up, in the path returned."""
         target = self.path / "earlier" / f"{name}.parquet"
-        with _writing(target):
+        with writing(target):
             target.parent.mkdir(exist_ok=True)
             return path.replace(target)
 
     def remove(self, path: Path) -> None:
         """Delete a file of the run that this plan needs no more, or that cannot be read."""
-        with _writing(path):
+        with writing(path):
             path.unlink()
 
     def write_pictures(self, number: int, pictures: Iterable[StoredPicture]) -> None:
         """Commit a shard of pictures."""
         _write(self.image_file(number), tables.picture_rows(pictures), tables.IMAGES)
-        self._where = None
+        self._recent = None
+
+    def read_images(self, number: int) -> dict[str, bytes]:
+        """The pictures of a shard, lossless WebP by key; none where the run stopped before it."""
+        path = self.image_file(number)
+        if not path.is_file():
+            return {}
+        rows = self._read(path, lambda p: read_table(p, ["key", "image"], tables.IMAGES).to_pylist())
+        return {row["key"]: row["image"]["bytes"] for row in rows if row["image"] and row["image"]["bytes"]}
 
     def read_pictures(self, path: Path) -> list[StoredPicture]:
         """The artifacts of a shard with their bytes."""
@@ -231,6 +241,11 @@ class RunFolder:
     def write_scores(self, audit: str, number: int, scores: Iterable[ScoreRow]) -> None:
         """Commit one audit's scores of a shard."""
         _write(self.score_file(audit, number), tables.score_rows(scores), tables.SCORES)
+
+    def scored_keys(self, path: Path) -> list[str]:
+        """The keys alone of one audit's scores of a shard."""
+        keys: list[str] = self._read(path, lambda p: read_table(p, ["key"], tables.SCORES)["key"].to_pylist())
+        return keys
 
     def read_scores(self, path: Path) -> list[ScoreRow]:
         """One audit's scores of a shard."""
@@ -271,7 +286,7 @@ class RunFolder:
                 raise StoreError(
                     f"{self.path} is being written by {holder}; wait for it, or choose another --out"
                 ) from error
-            with _writing(path):
+            with writing(path):
                 left = tables.remove_temporaries(self.path)  # first, since the disk may be full of them
                 os.ftruncate(handle, 0)
                 os.write(handle, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
@@ -281,22 +296,21 @@ class RunFolder:
 
     def _bytes(self, key: str) -> bytes:
         if self._where is None:
-            found: dict[str, Path] = {}
-            for path in self.image_files():
-                found |= dict.fromkeys(self._read(path, lambda p: read_table(p, ["key"]))["key"].to_pylist(), path)
-            self._where = found
-        path = self._where[key]
-        if self._recent is None or self._recent[0] != path:
+            jobs = self.jobs()
+            self._where = dict(zip(jobs["key"], jobs["shard"].tolist(), strict=True))
+        shard = self._where[key]
+        if self._recent is None or self._recent[0] != shard:
             # one shard is kept, since neighbours are asked for together
-            self._recent = path, {each.artifact.key: each.image for each in self.read_pictures(path)}
-        raw = self._recent[1][key]
-        if not raw:
+            self._recent = shard, self.read_images(shard)
+        if key not in self._recent[1]:
             raise KeyError(f"{key}: there is no picture; its artifact says why")
-        return raw
+        return self._recent[1][key]
 
-    def _frame(self, path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        frame: pd.DataFrame = self._read(path, lambda p: read_table(p, columns, schema).to_pandas())
-        return frame
+    def _joined(self, files: Iterable[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
+        """Many small files as one table, which becomes a frame much faster than each of them would."""
+        parts = [self._read(path, lambda p: read_table(p, columns, schema).select(columns)) for path in files]
+        joined: pd.DataFrame = pa.concat_tables([schema.empty_table().select(columns), *parts]).to_pandas()
+        return joined
 
     def _rows(self, path: Path, schema: pa.Schema, *, required: bool = False) -> list[dict[str, Any]]:
         if not required and not path.is_file():
@@ -313,7 +327,8 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[Path]:
+def writing(path: Path) -> Iterator[Path]:
+    """What the system raises while this file is written comes out as StoreError, with what to do."""
     try:
         yield path
     except OSError as error:
@@ -324,23 +339,29 @@ def _writing(path: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
-    with _writing(path):
+    with writing(path):
         write_table(path, rows, schema)
 
 
-def job_row(job: Job, shard: int) -> dict[str, Any]:
-    """A row of jobs.parquet."""
-    return {
-        "key": job.key,
-        "generator": job.generator,
-        "fingerprint": job.fingerprint,
-        "prompt_id": job.prompt.id,
-        "cell": job.cell,
-        "settings": tables.canonical(asdict(job.settings)),
-        "replicate": job.replicate,
-        "seed": job.seed,
-        "shard": shard,
-    }
+def job_rows(shards: Iterable[Shard]) -> list[Row]:
+    """The rows of jobs.parquet."""
+    cell = cache(cell_name)
+    told = cache(lambda settings: tables.canonical(fields_of(settings)))
+    return [
+        {
+            "key": key,
+            "generator": job.generator,
+            "fingerprint": job.fingerprint,
+            "prompt_id": job.prompt.id,
+            "cell": cell(job.settings),
+            "settings": told(job.settings),
+            "replicate": job.replicate,
+            "seed": job.seed,
+            "shard": shard.number,
+        }
+        for shard in shards
+        for job, key in zip(shard.jobs, shard.keys, strict=True)
+    ]
 
 
 def settings_of(text: str) -> Settings:
@@ -349,11 +370,3 @@ def settings_of(text: str) -> Settings:
     if values.get("guidance_window") is not None:
         values["guidance_window"] = tuple(values["guidance_window"])
     return Settings(**values)
-
-
-def _joined(frames: Sequence[pd.DataFrame], schema: pa.Schema) -> pd.DataFrame:
-    if not frames:
-        empty: pd.DataFrame = schema.empty_table().to_pandas()
-        return empty.drop(columns=["image"], errors="ignore")
-    joined: pd.DataFrame = pd.concat(frames, ignore_index=True)
-    return joined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,7 +10,8 @@ import pandas as pd
 
 from audit.corrected import corrected
 from audit.redact import redact
-from audit.score import NO_PICTURE, Choice, is_missing_weights
+from audit.score import NO_PICTURE, Choice
+from audit.scorers import is_missing_weights
 from audit.store import RunFolder, settings_of
 from audit.summarise import Point, contrasts, empty_estimates, estimates, set_estimates
 from audit.types import Contrast, Estimate
@@ -18,7 +19,8 @@ from audit.types import Contrast, Estimate
 
 def summarise_run(folder: RunFolder, choices: Sequence[Choice]) -> tuple[str, ...]:
     """Write estimates and contrasts; the result tells what failed, a line each, empty when nothing did."""
-    problems = [*picture_problems(folder)]
+    jobs = folder.jobs()
+    problems = picture_problems(folder, jobs)
     points: dict[str, list[Point]] = {}
     found: list[Estimate] = []
     changes: list[Contrast] = []
@@ -26,8 +28,8 @@ def summarise_run(folder: RunFolder, choices: Sequence[Choice]) -> tuple[str, ..
         if choice.audit.kind == "set":
             continue
         name = choice.audit.name
-        points[name] = points_of(folder, name)
-        problems += score_problems(folder, name)
+        points[name] = points_of(folder, name, jobs)
+        problems += _told(name, [point.reason for point in points[name] if point.status == "failed"])
         found += corrected(choice, estimates(choice.audit, points[name]), points[name])
         changes += contrasts(choice.audit, points[name])
     for choice in choices:
@@ -53,8 +55,8 @@ def set_summary(choice: Choice, points: Sequence[Point]) -> tuple[list[Estimate]
 def points_of(folder: RunFolder, audit: str, jobs: pd.DataFrame | None = None) -> list[Point]:
     """The audit's scores, each with its place in the sweep, in plan order; of all jobs, or of those given."""
     settings = cache(settings_of)
-    columns = ["key", "status", "value", "vector", "reason"]
-    rows = (folder.jobs() if jobs is None else jobs).merge(folder.scores(audit)[columns], on="key", how="inner")
+    columns = ("key", "status", "value", "vector", "reason")
+    rows = (folder.jobs() if jobs is None else jobs).merge(folder.scores(audit, columns), on="key", how="inner")
     place = ("generator", "settings", "prompt_id", "replicate", *columns[1:])
     return [
         Point(
@@ -78,23 +80,24 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def picture_problems(folder: RunFolder) -> list[str]:
-    """One line on the pictures that could not be made."""
-    places: Mapping[str, str] = {
-        job["key"]: f"{job['generator']}, prompt {job['prompt_id']}, {job['cell']}" for job in rows_of(folder.jobs())
-    }
-    failed = [row for row in rows_of(folder.artifacts()) if row["status"] == "failed" and row["key"] in places]
+def picture_problems(folder: RunFolder, jobs: pd.DataFrame) -> list[str]:
+    """One line on the pictures of these jobs that could not be made."""
+    artifacts = folder.artifacts()
+    failed = rows_of(artifacts[artifacts["status"] == "failed"].merge(jobs, on="key"))
     if not failed:
         return []
     first = failed[0]
-    return [f"pictures: {len(failed)} failed; the first ({places[first['key']]}): {first['error']}"]
+    place = f"{first['generator']}, prompt {first['prompt_id']}, {first['cell']}"
+    return [f"pictures: {len(failed)} failed; the first ({place}): {first['error']}"]
 
 
 def score_problems(folder: RunFolder, audit: str) -> list[str]:
     """One line on the pictures that an audit broke on; those that were never made are told elsewhere."""
-    failed = [
-        row["reason"]
-        for row in rows_of(folder.scores(audit))
-        if row["status"] == "failed" and not row["reason"].startswith(NO_PICTURE)
-    ]
-    return [f"audit {audit}: {len(failed)} failed; the first: {failed[0]}"] if failed else []
+    scores = folder.scores(audit, ("status", "reason"))
+    return _told(audit, scores["reason"][scores["status"] == "failed"].tolist())
+
+
+def _told(audit: str, reasons: Sequence[str]) -> list[str]:
+    """Why an audit failed, a reason a picture, in a line."""
+    own = [reason for reason in reasons if not reason.startswith(NO_PICTURE)]
+    return [f"audit {audit}: {len(own)} failed; the first: {own[0]}"] if own else []

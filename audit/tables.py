@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audit.types import Artifact, Contrast, Estimate, Json, Score
+from audit.types import Artifact, Contrast, Estimate, Json, Score, fields_of
 
 Row = Mapping[str, Any]
 Identity = tuple[str, str, int, str, str]
@@ -128,7 +129,7 @@ def canonical(value: Json) -> str:
 def picture_rows(pictures: Iterable[StoredPicture]) -> list[Row]:
     """Rows of `IMAGES`."""
     return [
-        asdict(each.artifact)
+        fields_of(each.artifact)
         | {"image": {"bytes": each.image, "path": f"{each.artifact.key}.webp"} if each.image else None}
         for each in pictures
     ]
@@ -184,13 +185,21 @@ def scores_of(rows: Iterable[Row]) -> list[ScoreRow]:
 
 def estimate_rows(estimates: Iterable[Estimate] | Iterable[Contrast]) -> list[Row]:
     """Rows of `ESTIMATES` or `CONTRASTS`."""
-    return [asdict(each) for each in estimates]
+    return [fields_of(each) for each in estimates]
 
 
 def write_table(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
     """Write a Parquet file with page checksums; it appears whole or not at all."""
     table = pa.Table.from_pylist(list(rows), schema=schema)
     write_aside(path, lambda temporary: pq.write_table(table, temporary, write_page_checksum=True))
+
+
+def holds(path: Path, rows: Sequence[Row], schema: pa.Schema) -> bool:
+    """Whether a file is there that holds these rows and can be read."""
+    try:
+        return bool(read_table(path, schema=schema).equals(pa.Table.from_pylist(list(rows), schema=schema)))
+    except BROKEN:
+        return False
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, schema: pa.Schema | None = None) -> pa.Table:
@@ -200,21 +209,45 @@ def read_table(path: Path, columns: Sequence[str] | None = None, schema: pa.Sche
         columns: to read; all where None.
         schema: what they were written as. Names and types lie outside the pages, where no checksum guards them.
     """
-    table = pq.ParquetFile(path, page_checksum_verification=True).read(
-        columns=None if columns is None else list(columns)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    _plausible(file.metadata, path.stat().st_size)
+    table = file.read(
+        columns=None if columns is None else list(columns),
+        use_threads=False,  # which for files as small as shards costs more than it gains
     )
     wrong = set(columns or ()) - set(table.column_names)  # which Arrow passes over
     if schema is not None:
-        written = list(schema)
-        due = {each.name for each in schema if each.metadata is None or LATER.keys() - each.metadata.keys()}
+        due, kinds, told = _as_written(schema)
         wrong |= (due if columns is None else set(columns)) - set(table.column_names)
-        # texts and whole numbers are always told; a number or a vector may be absent
-        told = [each.name for each in table.schema if each.type == pa.string() or pa.types.is_integer(each.type)]
-        wrong |= {name for name in told if table[name].null_count}
-        wrong |= {each.name for each in table.schema if each not in written}
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if column.type != kinds.get(name) or (name in told and column.null_count):
+                wrong.add(name)
     if wrong:
         raise KeyError(f"column {', '.join(sorted(wrong))} is missing or not as it was written")
     return table
+
+
+def _plausible(told: pq.FileMetaData, size: int) -> None:
+    """Refuse a file that claims more than its bytes can hold, before room is taken for it.
+
+    Every row of ours costs more than a byte, for it has a key or a name of its own, and Snappy cannot pack 64 into one.
+    """
+    groups = [told.row_group(place) for place in range(told.num_row_groups)]
+    rows = max(told.num_rows, sum(each.num_rows for each in groups))
+    unpacked = sum(each.total_byte_size for each in groups)
+    if rows > size or unpacked > 64 * size:
+        raise ValueError(f"it claims {rows:,} rows and {unpacked:,} bytes, which {size:,} bytes cannot hold")
+
+
+@cache
+def _as_written(schema: pa.Schema) -> tuple[set[str], dict[str, pa.DataType], set[str]]:
+    """The columns that every version wrote, the type of each, and those never without a value.
+
+    Texts and whole numbers are always told; a number or a vector may be absent.
+    """
+    due = {each.name for each in schema if each.metadata is None or LATER.keys() - each.metadata.keys()}
+    told = {each.name for each in schema if each.type == pa.string() or pa.types.is_integer(each.type)}
+    return due, {each.name: each.type for each in schema}, told
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,11 @@ def digest_of(value: Json) -> str:
     """16 hexadecimal digits of SHA-256 over canonical JSON: equal values, equal digests, on every machine."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fields_of(value: Any) -> dict[str, Json]:
+    """A dataclass's fields by name as they are; `asdict` copies them deeply, which tells in a plan of thousands."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +67,7 @@ class Suite:
     @property
     def digest(self) -> str:
         """Hash of every prompt with its expectations, in order; where they were read does not count."""
-        return digest_of([{k: v for k, v in asdict(p).items() if k != "origin"} for p in self.prompts])
+        return digest_of([{k: v for k, v in fields_of(p).items() if k != "origin"} for p in self.prompts])
 
 
 def seed_for(prompt_id: str, replicate: int) -> int:
@@ -101,7 +106,7 @@ class Job:
             "text": self.prompt.text,
             "negative_text": self.prompt.negative_text,
             "inputs": dict(self.prompt.inputs),
-            "settings": {knob: value for knob, value in asdict(self.settings).items() if value is not None},
+            "settings": {knob: value for knob, value in fields_of(self.settings).items() if value is not None},
             "seed": self.seed,
         }
         return digest_of(seen)
@@ -114,7 +119,7 @@ class Job:
 
 def cell_name(settings: Settings) -> str:
     """The settings that were chosen, in words, such as "guidance=3 steps=25"; "default" where none was."""
-    chosen = {k: v for k, v in asdict(settings).items() if v is not None and k != "task"}
+    chosen = {k: v for k, v in fields_of(settings).items() if v is not None and k != "task"}
     if settings.task != "text2img":
         chosen["task"] = settings.task
     return " ".join(f"{knob}={knob_words(value)}" for knob, value in sorted(chosen.items())) or "default"

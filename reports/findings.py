@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -56,7 +58,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Found:
-    """What an audit said of one picture, with the evidence it gave; `value` is None unless `status` is "ok"."""
+    """What an audit said of one picture; `value` is None unless `status` is "ok". told: the evidence, as JSON."""
 
     column: Column
     key: str
@@ -64,7 +66,13 @@ class Found:
     status: str
     value: float | None
     reason: str
-    evidence: dict[str, Json]
+    told: str
+
+    @cached_property
+    def evidence(self) -> dict[str, Json]:
+        """The evidence, read when it is wanted: most pictures are only counted."""
+        evidence: dict[str, Json] = json.loads(self.told or "{}")
+        return evidence
 
 
 @dataclass(frozen=True)
@@ -108,20 +116,16 @@ def label(group: Group, groups: Sequence[Group]) -> str:
 
 def found(group: Group, audit: str) -> list[Found]:
     """The audit's scores of the group's pictures, in plan order; pictures that were not made are left out."""
-    return [
-        Found(
-            column=column,
-            key=str(row["key"]),
-            prompt=column.run.prompts[str(row["prompt_id"])],
-            status=str(row["status"]),
-            value=float(row["value"]) if row["status"] == "ok" and row["value"] == row["value"] else None,
-            reason=str(row["reason"]),
-            evidence=json.loads(row["evidence"] or "{}"),
-        )
-        for column in group.columns
-        for row in rows_of(column.run.scores_at(column.generator, column.cell, audit))
-        if not str(row["reason"]).startswith(NO_PICTURE)
-    ]
+    return [each for column in group.columns for each in _found(column, audit)]
+
+
+def _found(column: Column, audit: str) -> Iterator[Found]:
+    rows = column.run.scores_at(column.generator, column.cell, audit)
+    names = ("key", "prompt_id", "status", "value", "reason", "evidence")
+    for key, prompt, status, value, reason, told in zip(*(rows[name].tolist() for name in names), strict=True):
+        if not reason.startswith(NO_PICTURE):
+            number = value if status == "ok" and not math.isnan(value) else None
+            yield Found(column, key, column.run.prompts[prompt], status, number, reason, told)
 
 
 Floats = NDArray[np.float64]

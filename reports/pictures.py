@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -70,24 +72,34 @@ def thumbnails(wanted: Sequence[tuple[Run, Sequence[str]]], budget: int = BUDGET
         spread: NDArray[np.int64] = np.unique(np.linspace(0, max(len(keys) - 1, 0), share).astype(np.int64))
         sample += [decode(raw) for shard in stored(run, [keys[place] for place in spread]) for raw in shard.values()]
     copy = affordable(sample, count, budget)
-    with ThreadPoolExecutor() as pool:
+
+    def copied(run: Run, shard: Shard) -> dict[str, str]:
+        return {key: _copied(raw, copy) for key, raw in _read(run, shard).items()}
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # more would only take turns
         return [
-            {
-                key: text
-                for shard in stored(run, keys)
-                for key, text in zip(shard, pool.map(partial(_copied, copy=copy), shard.values()), strict=True)
-            }
+            dict(chain.from_iterable(part.items() for part in pool.map(partial(copied, run), _shards(run, keys))))
             for run, keys in wanted
         ]
 
 
 def stored(run: Run, keys: Iterable[str]) -> Iterator[dict[str, bytes]]:
     """Lossless WebP by key as the run keeps it, shard by shard, each of which is read once."""
+    return (_read(run, shard) for shard in _shards(run, keys))
+
+
+Shard = tuple[int, frozenset[str]]
+"""Its number, and the keys of those of its pictures that are wanted."""
+
+
+def _shards(run: Run, keys: Iterable[str]) -> list[Shard]:
     wanted = run.pictures[run.pictures["key"].isin(set(keys)) & (run.pictures["status"] == "ok")]
-    for number in sorted(set(wanted["shard"])):
-        made = run.folder.read_pictures(run.folder.image_file(int(number)))
-        asked = set(wanted["key"][wanted["shard"] == number])
-        yield {each.artifact.key: each.image for each in made if each.artifact.key in asked}
+    return [(int(str(number)), frozenset(mine)) for number, mine in wanted.groupby("shard")["key"]]
+
+
+def _read(run: Run, shard: Shard) -> dict[str, bytes]:
+    number, wanted = shard
+    return {key: raw for key, raw in run.folder.read_images(number).items() if key in wanted}
 
 
 def write_full(wanted: Sequence[tuple[Run, Sequence[str]]], folders: Sequence[Path]) -> None:

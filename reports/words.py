@@ -17,7 +17,7 @@ _SHOWN |= {code: f"⟦U+{code:04X}⟧" for code in [*range(0x7F, 0xA0), *_BIDI, 
 
 def visible(text: str) -> str:
     """The text with control characters, direction overrides and broken surrogates replaced by visible marks."""
-    return text.translate(_SHOWN)
+    return text if text.isascii() and text.isprintable() else text.translate(_SHOWN)
 
 
 def visible_json(value: Json) -> Json:

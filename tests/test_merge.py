@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from audit import cli, tables
-from audit.merge import MergeError, link, merge
+from audit.merge import MergeError, link, merge, opened
 from audit.progress import Watch
 from audit.run import Chosen, Outcome, rescore, walk
 from audit.score import carded, choose
@@ -132,6 +133,33 @@ def test_files_on_another_disk_are_copied(tmp_path: Path, monkeypatch: pytest.Mo
     link(tmp_path / "here", tmp_path / "copied")
     assert (tmp_path / "copied").read_bytes() == b"whole"
     assert not (tmp_path / "copied").samefile(tmp_path / "here")
+
+
+def test_a_disk_that_is_full_is_told_in_a_line_and_the_merge_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, out = parts(tmp_path / "run"), tmp_path / "joined"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", full)
+        patched.setattr(shutil, "copyfile", full)
+        with pytest.raises(StoreError, match=r"cannot write .*parquet: No space left on device; .*make room") as told:
+            merged(made, out)
+    assert "\n" not in str(told.value)
+    assert not list(out.rglob(".*tmp*"))
+    assert_same(merged(made, out), run(tmp_path / "alone", None).folder)
+
+
+@pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b'"format"', b'{"merged": 1}', b"\xff", b"[" * 100_000])
+def test_a_folder_with_a_manifest_that_nobody_understands_holds_another_run(tmp_path: Path, manifest: bytes) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(manifest)
+    with pytest.raises(MergeError, match="holds another run"), opened(RunFolder(tmp_path), "plan"):
+        pytest.fail("it was taken for a merge cut short")
+    assert path.read_bytes() == manifest
 
 
 def dying(made: Sequence[Path], out: Path, fuse: int) -> None:

@@ -98,12 +98,13 @@ def test_a_run_killed_anywhere_resumes(tmp_path: Path, seed: int) -> None:
     assert_same(finished(out), finished(tmp_path / "alone"))
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["a thread", "two workers"])
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, more: Sequence[str]) -> None:
     environment, out = plugin(tmp_path / "plugin"), tmp_path / "run"
     (tmp_path / "prompts.txt").write_text("".join(f"prompt {n}\n" for n in range(200)))
     command = [
         *(sys.executable, "-m", "audit", "run", "--suite", str(tmp_path / "prompts.txt"), "--no-report"),
-        *("--generator", "fake:?delay=0.05", "--audits", ",".join(AUDITS), "--out", str(out)),
+        *("--generator", "fake:?delay=0.05", "--audits", ",".join(AUDITS), "--out", str(out), *more),
     ]
     # a shell that runs the tests in the background makes its children deaf to Ctrl-C
     process = subprocess.Popen(
@@ -114,15 +115,17 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        start_new_session=True,
     )
     while process.poll() is None and not shards_of(out):
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all its processes hear it
     _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     assert "run the same command again" in told
     assert "Traceback" not in told
     assert 0 < len(RunFolder(out).artifacts()) < 200
+    assert {*RunFolder(out).scores()["status"]} == {"ok", "skipped"}, "Ctrl-C broke into the scoring at hand"
 
 
 def finished(out: Path, generator: FakeGenerator | None = None, **values: object) -> RunFolder:

@@ -10,7 +10,8 @@ import pytest
 from audit import images
 from audit.api import View
 from audit.registry import UnknownNameError
-from audit.score import OptionError, choose, scored, view_of
+from audit.score import OptionError, choose, view_of
+from audit.scorers import Scorers, scored
 from audit.types import Job, Prompt, Score
 from generators.api import Pixels, Settings
 from tests.fakes import AUDITS, FakeGenerator, config, picture, red, suite, walked
@@ -214,7 +215,8 @@ def test_an_audit_that_cannot_start_is_named_and_the_others_go_on(tmp_path: Path
     told: list[str] = []
     views: Sequence[View] = [view("a"), view("b")]
     missing = Bench([cannot(MissingWeightsError("get them with: audit weights"))], {}, told.append)
-    assert {s.status for s in missing._fresh(missing.choices[0], views)} == {"skipped"}
+    assert {s.status for s in missing._fresh(Scorers(), missing.choices[0], views)} == {"skipped"}
     buggy = Bench([cannot(KeyError("x")), Choice(AUDITS["fake.dark"], {"below": 90})], {}, told.append)
-    assert [s.reason for s in buggy._fresh(buggy.choices[0], views)] == ["the audit could not start: KeyError: 'x'"] * 2
-    assert {s.status for s in buggy._fresh(buggy.choices[1], views)} == {"ok"}
+    reasons = [score.reason for score in buggy._fresh(Scorers(), buggy.choices[0], views)]
+    assert reasons == ["the audit could not start: KeyError: 'x'"] * 2
+    assert {s.status for s in buggy._fresh(Scorers(), buggy.choices[1], views)} == {"ok"}

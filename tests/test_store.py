@@ -7,6 +7,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -37,6 +38,7 @@ def test_contrasts_of_an_earlier_version_are_read(tmp_path: Path) -> None:
 def test_pictures_come_back_pixel_for_pixel(tmp_path: Path) -> None:
     folder, [shard] = RunFolder(tmp_path), planned(suite("a", "b", "please refuse"))
     made = generate(FakeGenerator(), shard.jobs, 4, folder.input)
+    folder.write_plan([job.prompt for job in shard.jobs], [shard])
     folder.write_pictures(0, [each.stored for each in made])
     assert list(folder.artifacts()["status"]) == ["ok", "ok", "skipped"] * 2
     for each in made:
@@ -46,6 +48,15 @@ def test_pictures_come_back_pixel_for_pixel(tmp_path: Path) -> None:
         folder.image(made[2].stored.artifact.key)
     with pytest.raises(KeyError):
         folder.image("never heard of")
+
+
+def test_where_the_run_stopped_before_a_shard_there_is_no_picture(tmp_path: Path) -> None:
+    folder, [shard] = RunFolder(tmp_path), planned(suite("a"))
+    folder.write_plan([job.prompt for job in shard.jobs], [shard])
+    with pytest.raises(KeyError, match="no picture"):
+        folder.image(shard.keys[0])
+    folder.write_pictures(0, [each.stored for each in generate(FakeGenerator(), shard.jobs, 4, folder.input)])
+    assert folder.image(shard.keys[0]).shape == (16, 16, 3)
 
 
 def test_the_file_tells_datasets_that_its_bytes_are_pictures(tmp_path: Path) -> None:
@@ -68,6 +79,27 @@ def test_the_plan_comes_back_as_it_was(tmp_path: Path) -> None:
     folder.write_plan(prompts.prompts, cut)
     assert tuple(folder.prompts().values()) == prompts.prompts
     assert [shard.jobs for shard in folder.shards()] == [shard.jobs for shard in cut]
+
+
+def test_a_plan_is_written_again_only_where_it_changed_or_cannot_be_read(tmp_path: Path) -> None:
+    folder, prompts = RunFolder(tmp_path), suite("a", "b", expect={"text": "OPEN"})
+    files = [tmp_path / "prompts.jsonl", tmp_path / "jobs.parquet"]
+
+    def written(asked: Suite, cut: list[Shard]) -> list[bool]:
+        """Whether each of the files was."""
+        before = [path.stat().st_mtime_ns if path.is_file() else 0 for path in files]
+        folder.write_plan(asked.prompts, cut)
+        return [path.stat().st_mtime_ns != then for path, then in zip(files, before, strict=True)]
+
+    assert written(prompts, planned(prompts)) == [True, True]
+    assert written(prompts, planned(prompts)) == [False, False]
+    assert written(prompts, planned(prompts, batch=1)) == [False, False]
+    assert written(prompts, [*planned(prompts)[:1], *planned(suite("c"))]) == [False, True]
+    corrected = suite("a", "b", expect={"text": "SHUT"})
+    assert written(corrected, planned(corrected)) == [True, True]
+    files[1].write_bytes(files[1].read_bytes()[:-9])
+    assert written(corrected, planned(corrected)) == [False, True]
+    assert folder.jobs()["key"].tolist() == [key for shard in planned(corrected) for key in shard.keys]
 
 
 def test_an_edited_expectation_is_welcome_and_an_edited_text_is_not(tmp_path: Path) -> None:
@@ -151,6 +183,45 @@ def test_damage_to_a_stored_page_is_noticed(tmp_path: Path) -> None:
     assert len(read_table(path, ["key"])) == 16
 
 
+def test_a_file_that_claims_more_than_its_bytes_can_hold_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, path, claimed = RunFolder(tmp_path), tmp_path / "jobs.parquet", 4_000_000_000
+    [shard] = planned(suite(*"abc"))
+    folder.write_plan([], [shard])
+    with_claim(path, len(shard.jobs), claimed)
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("room was taken for what is not there"))
+    with pytest.raises(
+        StoreError, match=rf"jobs\.parquet is damaged \(it claims {claimed:,} rows.*\); delete it"
+    ) as told:
+        folder.jobs()
+    assert "\n" not in str(told.value)
+
+
+def test_pages_that_unpack_to_far_more_than_any_of_ours_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    rows = pa.table({"key": [f"{n:05d}" + "x" * 5000 for n in range(2000)]})
+    pq.write_table(rows, path, compression="zstd", use_dictionary=False)
+    with pytest.raises(ValueError, match=r"claims 2,000 rows and 10,\d+,\d+ bytes, which .* cannot hold"):
+        read_table(path)
+
+
+def with_claim(path: Path, rows: int, claimed: int) -> None:
+    """Let the footer claim another number of rows wherever it tells it: of the file, its row group, its columns."""
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[-8:-4], "little")
+    body, footer = raw[: -8 - length], raw[-8 - length : -8]
+    one, other = (b"\x16" + varint(2 * count) for count in (rows, claimed))  # a field of 64 bits, in Thrift's zigzag
+    assert one in footer
+    footer = footer.replace(one, other)
+    path.write_bytes(body + footer + len(footer).to_bytes(4, "little") + raw[-4:])
+
+
+def varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first."""
+    return bytes([*([value & 127 | 128] if value > 127 else []), *(varint(value >> 7) if value > 127 else [value])])
+
+
 def hold(path: Path, held: Event) -> None:
     """Hold the lock until killed."""
     with RunFolder(path).open_for_writing():
@@ -197,5 +268,5 @@ def test_a_finished_run_is_read_through_the_same_class(tmp_path: Path) -> None:
     assert manifest["generators"][0]["knobs"] == ["guidance", "sampler", "steps"]
     assert {each["name"]: each["kind"] for each in manifest["audits"]}["fake.spread"] == "set"
     assert manifest["packages"]["numpy"] == np.__version__
-    assert set(manifest["seconds"]) == {"generate", "score", "summarise"}
+    assert set(manifest["seconds"]) == {"generate", "store", "score", "summarise"}
     assert manifest["machine"]["cores"] >= 1

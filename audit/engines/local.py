@@ -1,57 +1,70 @@
-"""One process: the main thread makes pictures, a second thread scores those just made."""
+"""One process that makes pictures, whose other threads, or processes of their own, encode and score those just made."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from threading import Lock
 
-from audit.engines.work import Work, pictures
+from audit.engines.work import Committed, Work, pictures
 from audit.interrupt import until_interrupted
 from audit.plan import Shard
-from audit.score import Bench, Look
-from audit.types import Artifact
-
-WAITING_SHARDS = 2  # how far generating may run ahead of scoring, which bounds the memory
+from audit.score import Bench
 
 
 def local(work: Work) -> None:
-    """Every shard in plan order, in this process."""
+    """Every shard in plan order, in this process; only scoring may go to others."""
     total = sum(len(shard.jobs) for shard in work.shards)
     made, scored = work.watch.stage("pictures", total), work.watch.stage("scores", total)
-    bench = Bench(work.choices, work.reusable, work.watch.line, work.config.timeout)
+    config, telling = work.config, Lock()
+    bench = Bench(work.choices, work.reusable, work.watch.line, config.timeout, config.workers)
+    if not all(work.held.complete(shard) for shard in work.shards):
+        bench.start()
 
-    def score(shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
+    def store(shard: Shard, commit: Callable[[], Committed]) -> Committed:
+        with work.clock.stage("store"):
+            committed = commit()
+        made(len(shard.jobs))
+        return committed
+
+    def score(shard: Shard, stored: Future[Committed]) -> None:
+        artifacts, look = stored.result()
         with work.clock.stage("score"):
             bench.score(work.folder, shard, artifacts, look)
-        scored(len(shard.jobs))
+        with telling:
+            scored(len(shard.jobs))
 
-    with behind(score) as submit:
+    # what was made is stored whatever comes, Ctrl-C included
+    with ThreadPoolExecutor(max_workers=1) as storing, behind(score, config.workers or 1) as submit:
         for shard in until_interrupted(work.shards, work.watch.line):
             with work.clock.stage("generate"):
-                artifacts, look = pictures(work.folder, work.held, work.generators[shard.jobs[0].generator], shard)
-            made(len(shard.jobs))
-            submit(shard, artifacts, look)
+                commit = pictures(work.folder, work.held, work.generators[shard.jobs[0].generator], shard)
+            submit(shard, storing.submit(store, shard, commit))
 
 
 @contextmanager
-def behind(work: Callable[[Shard, Sequence[Artifact], Look], None]) -> Iterator[Callable[..., None]]:
-    """A single worker thread behind the loop: order is kept, and its exceptions come out of the next call.
+def behind(work: Callable[..., None], threads: int) -> Iterator[Callable[..., None]]:
+    """Threads behind the loop, with as many pieces at hand and one more; their exceptions come out of the next call.
 
     On the way out everything handed in is finished; on an exception or Ctrl-C only what is being worked on.
     """
-    waiting: deque[Future[None]] = deque()
-    pool = ThreadPoolExecutor(max_workers=1)
+    waiting: set[Future[None]] = set()
+    pool = ThreadPoolExecutor(max_workers=threads)
 
-    def submit(shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
-        while len(waiting) >= WAITING_SHARDS:
-            waiting.popleft().result()
-        waiting.append(pool.submit(work, shard, artifacts, look))
+    def taken(done: set[Future[None]]) -> None:
+        waiting.difference_update(done)
+        for each in done:
+            each.result()
+
+    def submit(*piece: object) -> None:
+        taken({each for each in waiting if each.done()})
+        while len(waiting) > threads:
+            taken(wait(waiting, return_when=FIRST_COMPLETED).done)
+        waiting.add(pool.submit(work, *piece))
 
     try:
         yield submit
-        while waiting:
-            waiting.popleft().result()
+        taken(wait(waiting).done)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Lock
 
 from audit import images
 from audit.config import RunConfig
-from audit.generate import generate
+from audit.generate import drawn, picture_of
 from audit.plan import Shard
 from audit.progress import Watch
 from audit.score import Choice, Look
@@ -27,9 +28,10 @@ class EngineError(ValueError):
 
 @dataclass
 class Clock:
-    """Wall seconds per stage."""
+    """Wall seconds per stage, of all threads and workers together."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    _adding: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -38,7 +40,8 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
+            with self._adding:
+                self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +69,33 @@ Engine = Callable[[Work], None]
 """Brings every shard's pictures and scores up to date."""
 
 
-def pictures(folder: RunFolder, held: Survey, generator: Generator, shard: Shard) -> tuple[list[Artifact], Look]:
-    """The shard's artifacts, made now where they are missing, and a way to see each: from memory where fresh."""
+Committed = tuple[list[Artifact], Look]
+"""A shard's artifacts, and a way to see each picture."""
+
+
+def pictures(folder: RunFolder, held: Survey, generator: Generator, shard: Shard) -> Callable[[], Committed]:
+    """Make the shard's pictures that are missing; calling the result, from any thread, encodes and commits them.
+
+    Fresh pictures are then seen from memory.
+    """
     if held.complete(shard):
-        return folder.read_artifacts(folder.image_file(shard.number)), stored_look(folder, shard)
+        return lambda: (folder.read_artifacts(folder.image_file(shard.number)), stored_look(folder, shard))
     kept = held.kept(shard)
     missing = [job for job in shard.jobs if job.key not in kept]
-    made = dict(zip((job.key for job in missing), generate(generator, missing, shard.batch, folder.input), strict=True))
-    stored = [kept[key] if key in kept else made[key].stored for key in shard.keys]
-    folder.write_pictures(shard.number, stored)
+    answers = drawn(generator, missing, shard.batch, folder.input)
 
-    def look(key: str) -> Pixels:
-        fresh = made[key].pixels if key in made else None
-        return images.decode(kept[key].image) if fresh is None else fresh
+    def commit() -> Committed:
+        made = {job.key: picture_of(job, answer) for job, answer in zip(missing, answers, strict=True)}
+        stored = [kept[key] if key in kept else made[key].stored for key in shard.keys]
+        folder.write_pictures(shard.number, stored)
 
-    return [each.artifact for each in stored], look
+        def look(key: str) -> Pixels:
+            fresh = made[key].pixels if key in made else None
+            return images.decode(kept[key].image) if fresh is None else fresh
+
+        return [each.artifact for each in stored], look
+
+    return commit
 
 
 def stored_look(folder: RunFolder, shard: Shard) -> Look:

@@ -92,7 +92,8 @@ class Maker:
     def work(self, shard: Shard, finished: dict[str, Path]) -> Done:
         """Make and commit the shard's pictures, but for those `finished`, which lie where it says, by key."""
         begun = time.monotonic()
-        pictures(self.folder, Survey(self.folder, finished), self.generators[shard.jobs[0].generator], shard)
+        commit = pictures(self.folder, Survey(self.folder, finished), self.generators[shard.jobs[0].generator], shard)
+        commit()
         return Done(time.monotonic() - begun)
 
 

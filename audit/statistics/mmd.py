@@ -25,7 +25,7 @@ from audit.statistics.resample import (
 )
 from audit.types import Interval
 
-TILE = 2048
+TILE = 1024
 Floats = NDArray[np.float64]
 
 

@@ -1,8 +1,8 @@
 """Precision, recall, density, coverage: which pictures lie inside the balls around the nearest neighbours.
 
 Source: precision and recall, Kynkäänniemi et al. 2019, Eq. 1–2; density and coverage, Naeem et al. 2020. A ball around
-a row reaches to its k-th nearest other row of the same set, its surface included (Kynkäänniemi's ≤). Distances come
-tile by tile from a matrix product, so a distance that equals a radius up to rounding counts as inside.
+a row reaches to its k-th nearest other row of the same set, its surface included (Kynkäänniemi's ≤); a distance that
+equals a radius up to rounding counts as inside. How distances are found: `near`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.statistics.means import mean_interval
+from audit.statistics.near import Look, Tile, radii, tiles
 from audit.statistics.rates import rate_interval
 from audit.statistics.resample import FEWEST_GROUPS, checked, grouped, jackknifed, left_out_of_mean, no_interval
 from audit.types import Interval
 
 K = 5
-TILE = 1024  # rows at a time, fewer where there are many others
-CELLS = 2**24  # distances at a time: 128 MB
-TIE = 1e-12
 JACKKNIFE_GROUPS = 10
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -58,43 +56,24 @@ class Prdc:
     depth: Floats
 
 
-def radii(rows: Floats, k: int = K) -> Floats:
-    """Squared distance from each row to its k-th nearest other row; (n,)."""
-    if len(rows) <= k:
-        raise ValueError(f"{len(rows)} rows have no {k}-th nearest neighbour; at least {k + 1} are needed")
-    norms = _lengths(rows)
-    nearest = np.full((len(rows), k), np.inf)
-    tiles = [slice(start, start + TILE) for start in range(0, len(rows), TILE)]
-    for i, here in enumerate(tiles):
-        for there in tiles[: i + 1]:  # distances are symmetric: each is computed once
-            squared, _ = _squared(rows[here], norms[here], rows[there], norms[there])
-            if here is there:
-                np.fill_diagonal(squared, np.inf)
-            else:
-                nearest[there] = _least(nearest[there], squared.T, k)
-            nearest[here] = _least(nearest[here], squared, k)
-    found: Floats = nearest.max(axis=1)
-    return found
-
-
 def prdc(features: Floats, reference: Reference) -> Prdc:
-    """All four for rows (n, d) in one pass over the distances, of which `CELLS` are in memory at a time."""
+    """All four for rows (n, d) in one pass over the distances, of which one tile is in memory at a time."""
     rows = checked(features, "precision and recall")
-    k = reference.k
-    own = radii(rows, k)
-    depth = np.empty(len(rows))
+    own = radii(rows, reference.k)
+    inside_of = np.zeros(len(rows), dtype=np.int64)
     recalled = np.zeros(len(reference.rows), dtype=bool)
     covered = np.zeros(len(reference.rows), dtype=bool)
-    norms, others = _lengths(rows), _lengths(reference.rows)
-    step = max(1, min(TILE, CELLS // len(others)))
-    for start in range(0, len(rows), step):
-        tile = slice(start, start + step)
-        squared, slack = _squared(rows[tile], norms[tile], reference.rows, others)
-        squared -= slack
-        in_reference = squared <= reference.radii
-        depth[tile] = in_reference.sum(axis=1) / k
-        covered |= in_reference.any(axis=0)
-        recalled |= (squared <= own[tile, None]).any(axis=0)
+    look = Look.at(rows, reference.rows)
+    ours = look(rows)
+    for there in tiles(len(reference.rows)):
+        theirs = look(reference.rows[there])
+        for here in tiles(len(rows)):
+            tile = Tile(ours[here], theirs)
+            inside = tile.within(reference.radii[None, there])
+            inside_of[here] += inside.sum(axis=1)
+            covered[there] |= inside.any(axis=0)
+            recalled[there] |= tile.within(own[here, None]).any(axis=0)
+    depth = inside_of / reference.k
     return Prdc(
         precision=float((depth > 0).mean()),
         recall=float(recalled.mean()),
@@ -165,24 +144,3 @@ def _guarded(features: Floats, reference: Reference, compute: Callable[[Floats],
             value=None, note=f"{len(rows)} pictures have no {reference.k}-th neighbour; {reference.k + 1} are needed"
         )
     return compute(rows)
-
-
-def _lengths(rows: Floats) -> Floats:
-    """Squared length of each row, without a second copy of them."""
-    lengths: Floats = np.einsum("nd,nd->n", rows, rows)
-    return lengths
-
-
-def _least(known: Floats, more: Floats, k: int) -> Floats:
-    """The k least of each row of both."""
-    return np.partition(np.concatenate([known, more], axis=1), k - 1, axis=1)[:, :k]
-
-
-def _squared(one: Floats, norms: Floats, two: Floats, others: Floats) -> tuple[Floats, Floats]:
-    """Squared distances (n, m) of rows with these squared lengths, and the rounding below which two tie."""
-    slack = norms[:, None] + others
-    squared = one @ two.T
-    squared *= -2
-    squared += slack
-    slack *= TIE
-    return np.maximum(squared, 0.0, out=squared), slack

@@ -95,8 +95,8 @@ def memory(rows: int) -> Figure:
     command = [sys.executable, "-m", "benchmarks.speed.neighbours", str(rows), str(MEMORY_DIMENSIONS)]
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     note = (
-        f"{MEMORY_DIMENSIONS} dimensions, since 2048 take ten minutes on one core; of what is counted only a mark a "
-        f"value, {rows * 2048 // 10**6} MB at 2048, grows with dimensions"
+        f"{MEMORY_DIMENSIONS} dimensions, since 2048 take five minutes on one core; of what is counted only one set's "
+        f"float32 copy, {rows * 2048 * 4 // 10**6} MB at 2048, grows with dimensions"
     )
     return at_most(f"PRDC, {rows:,} rows a side: memory beside the rows", told["mb"], 1000, "MB", arms=told, note=note)
 

@@ -155,6 +155,8 @@ def _manifest(prompts: int) -> dict[str, Any]:
         "created": "2031-05-04T10:20:30+00:00",
         "version": "0",
         "python": sys.version.split()[0],
+        "config": {},
+        "weights": [],
         "suite": {"name": "made-up", "version": "1", "digest": "0" * 16, "prompts": prompts},
         "generators": [{"name": name, "fingerprint": digest_of(name), "knobs": ["guidance"]} for name in GENERATORS],
         "audits": [{name: getattr(each, name) for name in told} | {"options": {}} for each in (*AUDITS, FEATURES)],

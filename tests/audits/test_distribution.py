@@ -18,6 +18,7 @@ from audit.audits.distribution import (
 )
 from audit.audits.features import studio as features_audit
 from audit.features import models
+from audit.reference_pictures import BadReferenceError
 from audit.references import build, load, save
 from audit.statistics import prdc
 from audit.weights import require, sha256_of
@@ -137,7 +138,7 @@ def test_too_few_pictures_are_flagged(reference):
 
 
 def test_features_of_another_length_are_refused(reference):
-    with pytest.raises(ValueError, match="3 features against 16"):
+    with pytest.raises(BadReferenceError, match="3 features against 16"):
         kid_studio.set_scorer(reference=reference)(np.zeros((20, 3)), names(20))
 
 

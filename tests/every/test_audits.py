@@ -17,7 +17,8 @@ from audit import images
 from audit.api import ScoreBatch, ScoreSet, View
 from audit.plan import Shard
 from audit.registry import audits, find_audit
-from audit.score import Bench, OptionError, choose, is_missing_weights
+from audit.score import Bench, OptionError, choose
+from audit.scorers import is_missing_weights
 from audit.store import RunFolder
 from audit.tables import canonical
 from audit.types import Artifact, Job, Prompt, Score

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit import images, references, suites
+from audit import images, memorized, references, suites
 from audit.suites import SuiteError
 from generators.adapters import embedded, tables
 from generators.adapters.embedded import embedded_prompt, text_chunks
@@ -155,8 +155,13 @@ FIELDS = {"model": header(()), "text": header(()), "floor_sizes": header((0,)), 
 
 @pytest.mark.parametrize(
     ("features", "what"),
-    [(header((10**9, 1024)), "damaged"), (header((10**15, 10**15)), "damaged"), (pickled(), "allow_pickle=False")],
-    ids=["terabytes", "more than there is", "pickle"],
+    [
+        (header((10**9, 1024)), "damaged"),
+        (header((10**15, 10**15)), "damaged"),
+        (pickled(), "allow_pickle=False"),
+        (b"no array", "damaged"),
+    ],
+    ids=["terabytes", "more than there is", "pickle", "no array"],
 )
 def test_a_reference_that_claims_too_much_or_would_run_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: bytes, what: str
@@ -176,6 +181,36 @@ def test_a_reference_that_unpacks_to_gigabytes_is_refused_unread(
     assert path.stat().st_size < MEGABYTE
     with pytest.raises(references.BadReferenceError, match="would unpack to"):
         references.load(str(path), model="m")
+
+
+MEMORY = {"version": header(()), "names": header((2,)), "null": header((3,)), "text": header(())}
+
+
+def test_a_reference_of_memorization_that_unpacks_to_gigabytes_is_refused_unread(
+    tmp_path: Path, light: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "MOST_BYTES", 32 * MEGABYTE)
+    path = archive(tmp_path / "r.npz", sheet=bytes(33 * MEGABYTE), **MEMORY)
+    assert path.stat().st_size < MEGABYTE
+    with pytest.raises(references.BadReferenceError, match=r"r\.npz would unpack to"):
+        memorized.load(str(path))
+
+
+@pytest.mark.parametrize("null", [header((10**15, 10**15)), pickled(), b"", b"no array"])
+def test_a_damaged_reference_of_memorization_is_refused_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, null: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    version = io.BytesIO()
+    np.save(version, np.array(memorized.VERSION))
+    path = archive(tmp_path / "r.npz", **MEMORY | {"version": version.getvalue(), "names": null, "null": null})
+    with pytest.raises(references.BadReferenceError, match=r"r\.npz is damaged .*python -m audit\.memorized") as told:
+        memorized.load(str(path))
+    assert "\n" not in str(told.value)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(references.BadReferenceError, match="is damaged"):
+        memorized.load(str(path))
+    assert not (tmp_path / "obeyed").exists()
 
 
 @pytest.mark.parametrize("kind", ["EPS", "TIFF", "PPM", "PCX"])

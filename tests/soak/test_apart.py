@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,43 @@ def test_an_exception_is_told_and_costs_no_process() -> None:
         apart("raise")
     calls, _ = apart("add")
     assert calls == 2
+
+
+class Slow:
+    """Takes a second to arrive, as what imports torch does, and tells when it comes and who takes it in."""
+
+    def __init__(self, coming: Path) -> None:
+        self.coming = coming
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        self.__dict__ |= state
+        self.coming.with_suffix(".begun").write_text(str(os.getpid()))
+        self.coming.with_suffix(".begun").rename(self.coming)
+        time.sleep(1)
+
+    def __call__(self) -> Callable[..., object]:
+        return worker()
+
+
+def test_ctrl_c_is_not_for_a_process_that_still_starts(tmp_path: Path) -> None:
+    apart = Apart(Slow(tmp_path / "coming"), limit=60)
+    apart.start()
+    until = time.monotonic() + 60
+    while not (tmp_path / "coming").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process = int((tmp_path / "coming").read_text())
+    os.kill(process, signal.SIGINT)
+    assert apart("add") == (1, process)
+
+
+def test_without_a_limit_it_takes_as_long_as_it_takes() -> None:
+    apart = Apart(worker, limit=None)
+    apart("sleep", 0.1)
+    calls, _ = apart("add")
+    assert calls == 2
+    with pytest.raises(LostError, match="ended itself with exit code 7"):
+        apart("exit", 7)
 
 
 def test_the_process_leaves_with_its_owner() -> None:

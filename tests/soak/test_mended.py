@@ -11,7 +11,7 @@ import pytest
 
 from audit.api import View
 from audit.generate import generate, out_of_memory
-from audit.score import scored
+from audit.scorers import scored
 from audit.store import RunFolder, StoreError
 from audit.tables import read_table
 from audit.types import Score

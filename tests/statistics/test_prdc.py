@@ -34,7 +34,7 @@ def names(n):
 
 @pytest.mark.parametrize("tile", [7, 1024])
 def test_equals_the_definition(tile, monkeypatch):
-    monkeypatch.setattr("audit.statistics.prdc.TILE", tile)
+    monkeypatch.setattr("audit.statistics.near.TILE", tile)
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(40, 3)), rng.normal(size=(31, 3)) * 1.3
     assert four(prdc(fake, Reference.of(real, 3))) == pytest.approx(naive(fake, real, 3), abs=1e-12)
