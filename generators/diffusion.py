@@ -18,7 +18,7 @@ from generators.api import NEEDS, GeneratorError, Pixels, Refusal, Request, Task
 from generators.graphs import graphed
 from generators.guidance import Guidance
 from generators.latent import Networks
-from generators.packing import Count, Packer, Party, Shown, Steer, Trip, batches, padded
+from generators.packing import Count, Packer, Party, Shown, Steer, Trip, batches, in_order, in_step, padded
 from generators.rng import noise_stream
 from generators.samplers import SAMPLERS, Walk
 from generators.schedule import trailing
@@ -116,16 +116,12 @@ class DiffusionGenerator:
         networks = self.recorded if self.graphs else self.networks
         packer = Packer(networks.predict, networks.clean, networks.schedule, self.rows, self.count, self.smaller)
         sources: dict[bytes, Tensor] = {}
-        in_step: dict[tuple[object, ...], list[int]] = {}
-        for index, request in enumerate(requests):
-            settings = request.settings
-            pace = settings.task, settings.sampler, settings.steps, settings.strength
-            in_step.setdefault(pace, []).append(index)
-        order = [index for members in in_step.values() for index in members]
+        knobs = [request.settings for request in requests]
+        groups = in_step((each.task, each.sampler, each.steps, each.strength) for each in knobs)
         with whole_float32(self.device):
-            parties = [self.party([requests[index] for index in members], sources) for members in in_step.values()]
-            arrived = dict(zip(order, self._decoded(packer.together(parties)), strict=True))
-        return [finished(request, arrived[index]) for index, request in enumerate(requests)]
+            parties = [self.party([requests[index] for index in members], sources) for members in groups]
+            pictures = in_order(groups, self._decoded(packer.together(parties)))
+        return [finished(request, picture) for request, picture in zip(requests, pictures, strict=True)]
 
     def _decoded(self, latents: Sequence[Tensor]) -> list[Pixels]:
         """The pictures of parties' latents (n, C, h, w), one party after another."""

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +26,7 @@ from generators.guidance import Guidance
 from generators.samplers import Query, Walk
 from generators.schedule import Schedule
 
+T = TypeVar("T")
 FULL = 0.75  # share of a batch that must be asked for before it is padded instead of cut into smaller ones
 
 
@@ -201,6 +204,28 @@ class Packer:
             self.count.padding += spare
             start = end
         return torch.cat(predictions)
+
+
+def in_step(paces: Iterable[Hashable]) -> list[list[int]]:
+    """The places of equal paces, a group for each: pictures whose walks can go abreast.
+
+    >>> in_step(["ddim", "heun", "ddim"])
+    [[0, 2], [1]]
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, pace in enumerate(paces):
+        groups.setdefault(pace, []).append(place)
+    return list(groups.values())
+
+
+def in_order(groups: Iterable[Sequence[int]], found: Iterable[T]) -> list[T]:
+    """What was found for groups of places, one group after another, in the order of the places.
+
+    >>> in_order([[0, 2], [1]], "acb")
+    ['a', 'b', 'c']
+    """
+    by_place = dict(zip(chain.from_iterable(groups), found, strict=True))
+    return [by_place[place] for place in sorted(by_place)]
 
 
 def batches(count: int, rows: int, smaller: Sequence[int] = ()) -> list[int]:

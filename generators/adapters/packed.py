@@ -10,6 +10,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from torch import Tensor
 from generators.adapters.pipelines import fresh_scheduler
 from generators.api import GeneratorError, Request
 from generators.guidance import Guidance
-from generators.packing import Count, Packer, Party, Shown, Steer
+from generators.packing import Count, Packer, Party, Shown, Steer, in_order, in_step
 from generators.samplers import Query, Walk
 from generators.schedule import Schedule, of_signal
 
@@ -65,13 +67,9 @@ class PackedPipeline:
         # Padding is for the CPU, where a batch's size can change bits; on a GPU it would cost as much as rows do.
         smaller = range(1, self.rows) if self.pipeline.device.type == "cuda" else ()
         packer = Packer(self.predict, _as_predicted, self.schedule, self.rows, self.count, smaller)
-        in_step: dict[tuple[str | None, int | None], list[int]] = {}
-        for index, request in enumerate(requests):
-            in_step.setdefault((request.settings.sampler, request.settings.steps), []).append(index)
-        parties = [self.party([requests[index] for index in members]) for members in in_step.values()]
-        arrived = [latent for latents in packer.together(parties) for latent in latents]
-        order = [index for members in in_step.values() for index in members]
-        return [latent for _, latent in sorted(zip(order, arrived, strict=True), key=lambda pair: pair[0])]
+        groups = in_step((request.settings.sampler, request.settings.steps) for request in requests)
+        parties = [self.party([requests[index] for index in members]) for members in groups]
+        return in_order(groups, chain.from_iterable(packer.together(parties)))
 
     @property
     def schedule(self) -> Schedule:
@@ -82,7 +80,7 @@ class PackedPipeline:
         """Requests of one size, sampler and number of steps as the packer takes them: one scheduler for all."""
         settings = requests[0].settings
         scheduler = fresh_scheduler(self.pipeline.scheduler, settings.sampler)
-        steps = self._default("num_inference_steps") if settings.steps is None else settings.steps
+        steps = self._defaults["num_inference_steps"] if settings.steps is None else settings.steps
         scheduler.set_timesteps(steps)  # on the CPU, where looking at one makes no device wait
         height, width = self.size_of(requests[0])
         shape = 1, self.pipeline.unet.config.in_channels, height // self.factor, width // self.factor
@@ -94,7 +92,7 @@ class PackedPipeline:
     def steer(self, request: Request) -> Steer:
         """What steers a request's picture; what it leaves open is as in the pipeline's call."""
         settings = request.settings
-        scale = self._default("guidance_scale") if settings.guidance is None else settings.guidance
+        scale = self._defaults["guidance_scale"] if settings.guidance is None else settings.guidance
         return Steer(
             text=f"{WISH}{request.text}",
             negative_text=f"{LEAN}{request.negative_text}",
@@ -105,8 +103,10 @@ class PackedPipeline:
             ),
         )
 
-    def _default(self, argument: str) -> Any:
-        return inspect.signature(self.pipeline.__call__).parameters[argument].default
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        """What the pipeline's call takes for arguments that it is not given."""
+        return {each.name: each.default for each in inspect.signature(self.pipeline.__call__).parameters.values()}
 
     @property
     def factor(self) -> int:

@@ -127,7 +127,7 @@ def encode(scenes: Scenes, autoencoder: Path, device: str = "cpu") -> Latents:
     starts = range(0, len(scenes), 64)
     with torch.no_grad():
         parts = [vae.encode(to_signal(torch.from_numpy(scenes.images[i : i + 64]).to(device))).latents for i in starts]
-    return Latents(torch.cat(parts).cpu(), tokens_of(scenes), empty_tokens()).to(device)
+    return Latents(torch.cat(parts), tokens_of(scenes), empty_tokens()).to(device)
 
 
 @dataclass(frozen=True)

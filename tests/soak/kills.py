@@ -56,23 +56,22 @@ def place(prompt: object, seed: object, guidance: object) -> str:
 @audit("soak.red", version=1, better="higher", unit="grey levels", source="tests")
 def red() -> ScoreOne:
     """How red the picture is; notes what it looks at."""
-
-    def score(view: View) -> Score:
-        time.sleep(DELAY)
-        note("soak.red", view.key)
-        return Score.of(float(view.image[0].double().mean()))
-
-    return score
+    return strength("soak.red", 0)
 
 
 @audit("soak.green", version=1, better="higher", unit="grey levels", source="tests")
 def green() -> ScoreOne:
     """How green the picture is; notes what it looks at."""
+    return strength("soak.green", 1)
+
+
+def strength(name: str, channel: int) -> ScoreOne:
+    """The mean of a channel, looked at slowly and noted."""
 
     def score(view: View) -> Score:
         time.sleep(DELAY)
-        note("soak.green", view.key)
-        return Score.of(float(view.image[1].double().mean()))
+        note(name, view.key)
+        return Score.of(float(view.image[channel].double().mean()))
 
     return score
 
