@@ -115,7 +115,7 @@ def _score(arguments: argparse.Namespace) -> int:
     from audit.run import rescore
 
     with Watch() as watch:
-        outcome = rescore(arguments.run, arguments.audits or (), watch)
+        outcome = rescore(arguments.run, arguments.audits or (), watch, arguments.workers)
     _headline(arguments.run)
     return _ending(outcome.problems, arguments.run)
 

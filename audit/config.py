@@ -55,6 +55,7 @@ class RunConfig:
         cards: folders of detectors' cards that come before those that ship.
         share: which part of the run this process makes; None for all of it.
         engine: what walks the shards: "local" or "ray".
+        depot: an fsspec URL, for engine ray: where workers put their shards if nodes do not share the run folder.
         timeout: seconds that an audit may take for the pictures of a shard; None: no limit.
         workers: processes that score pictures, each with models of its own and its share of torch's threads, of which
             the last digits of features depend; None: a thread of this process scores.
@@ -82,6 +83,7 @@ class RunConfig:
     cards: tuple[str, ...] = ()
     share: Share | None = None
     engine: str = "local"
+    depot: str = ""
     timeout: float | None = None
     workers: int | None = None
 
@@ -119,6 +121,8 @@ def run_config(arguments: argparse.Namespace) -> RunConfig:
         )
     if "workers" in renamed and renamed.get("engine") == "ray":
         raise ConfigError("workers and engine ray do not go together: Ray has workers of its own; drop one of them")
+    if renamed.get("depot") and renamed.get("engine") != "ray":
+        raise ConfigError("a depot is where the workers of engine ray put their shards; add --engine ray, or drop it")
     return RunConfig(**renamed, options=options, share=share)
 
 
@@ -177,6 +181,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "report": truth,
     "cards": specs,
     "engine": _engine,
+    "depot": text,
     "timeout": seconds,
     "workers": whole,
     "share": text,

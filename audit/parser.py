@@ -6,7 +6,7 @@ import argparse
 from typing import NoReturn
 
 from audit.config import ENGINES, ConfigError
-from audit.readers import TASKS, flag, floats, ints, names, seconds, whole, windows
+from audit.readers import TASKS, flag, floats, ints, names, positive, seconds, whole, windows
 
 EPILOG = """\
 examples:
@@ -104,6 +104,8 @@ def parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="score the pictures of a run (again), without making any")
     score.add_argument("run", metavar="RUN", help="run folder")
     score.add_argument("--audits", type=flag(names), metavar="A,B", help="default: those of the run")
+    apart = "processes that score, each with models of its own (default: this one)"
+    score.add_argument("--workers", type=flag(positive), metavar="N", help=apart)
     calibrate = commands.add_parser(
         "calibrate", help="measure detectors on planted defects", description=CALIBRATE_HELP
     )
@@ -190,4 +192,6 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     workers = "processes that score beside the one that makes pictures, each with models of its own (default: a thread)"
     run.add_argument("--workers", type=flag(whole), metavar="N", help=workers)
     run.add_argument("--engine", choices=ENGINES, help=ray)
+    depot = "for ray: where workers put their shards, such as s3://bucket/big, if nodes do not share the --out folder"
+    run.add_argument("--depot", metavar="URL", help=depot)
     run.add_argument("--no-report", dest="report", action="store_false", default=None, help="skip the HTML report")

@@ -119,6 +119,14 @@ def whole(value: object) -> int:
     return int(number)
 
 
+def positive(value: object) -> int:
+    """A whole number of 1 or more."""
+    number = whole(value)
+    if number < 1:
+        raise ValueError(f"{value!r} must be 1 or more")
+    return number
+
+
 def text(value: object) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, cast
 
 from audit.config import ConfigError, RunConfig
-from audit.engines.local import local
+from audit.engines.depot import Depot
+from audit.engines.local import behind, local
 from audit.engines.work import Clock, Engine, Work, stored_look
+from audit.interrupt import until_interrupted
 from audit.manifest import about_audit, manifest, stage_seconds
 from audit.plan import PlanError, Shard, Source, Sweep, plan, shards
 from audit.progress import Watch
@@ -55,6 +58,8 @@ def load(config: RunConfig) -> Chosen:
 
     choose(config.audits, config.options, known_audits(), cast(Task, config.task))
     sweep_of(config)
+    if config.depot:
+        Depot(config.depot).check()
     suite = suites.load(config.suite) if config.suite else None
     device = config.share.device(config.device, torch.cuda.device_count()) if config.share else config.device
     generators = tuple(load_generator(spec, device=device) for spec in config.generators)
@@ -141,6 +146,9 @@ def walk(config: RunConfig, chosen: Chosen, watch: Watch, engine: Engine = local
             watch.line(f"removed {leftovers} half-written files of an interrupted run")
         record = Record(folder, config, chosen, whole)
         record.write(clock)
+        depot = Depot(config.depot) if config.depot else None
+        if depot and (fetched := depot.collect(folder)):
+            watch.line(f"collected {fetched} files of an earlier sitting from the depot")
         held = survey(folder, cut, watch.line)
         folder.write_inputs(chosen.suite.files)
         folder.write_plan(chosen.suite.prompts, cut)
@@ -154,6 +162,7 @@ def walk(config: RunConfig, chosen: Chosen, watch: Watch, engine: Engine = local
             reusable=reusable_scores(folder, chosen.choices, cut, watch.line),
             watch=watch,
             clock=clock,
+            depot=depot,
         )
         engine(work)
         tidy(folder, cut)
@@ -172,11 +181,12 @@ def problems_of(folder: RunFolder, choices: Sequence[Choice]) -> tuple[str, ...]
     return *picture_problems(folder, folder.jobs()), *(line for name in scored for line in score_problems(folder, name))
 
 
-def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:
+def rescore(path: str, names: Sequence[str], watch: Watch, workers: int | None = None) -> Outcome:
     """Score the pictures of a run again, where needed, and summarise; makes no picture.
 
     Args:
         names: audits; empty means those of the run, with their options.
+        workers: processes that score, as in `RunConfig`.
     """
     folder = RunFolder(path)
     told = folder.manifest()
@@ -184,12 +194,18 @@ def rescore(path: str, names: Sequence[str], watch: Watch) -> Outcome:
     with folder.open_for_writing():
         present = [shard for shard in folder.shards() if folder.image_file(shard.number).is_file()]
         reusable = reusable_scores(folder, choices, present, watch.line)
-        bench = Bench(choices, reusable, watch.line, told["config"].get("timeout"))
-        scored = watch.stage("scores", sum(len(shard.jobs) for shard in present))
-        for shard in present:
+        bench = Bench(choices, reusable, watch.line, told["config"].get("timeout"), workers)
+        scored, telling = watch.stage("scores", sum(len(shard.jobs) for shard in present)), Lock()
+
+        def score(shard: Shard) -> None:
             artifacts = folder.read_artifacts(folder.image_file(shard.number))
             bench.score(folder, shard, artifacts, stored_look(folder, shard))
-            scored(len(shard.jobs))
+            with telling:
+                scored(len(shard.jobs))
+
+        with behind(score, workers or 1) as submit:
+            for shard in until_interrupted(present, watch.line):
+                submit(shard)
         folder.write_manifest(told | {"audits": [about_audit(each) for each in choices]})
         return Outcome(folder, summarise_run(folder, choices))
 

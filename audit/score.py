@@ -161,6 +161,15 @@ class Bench:
             if isinstance(each, ScorersApart):
                 each.start()
 
+    def settled(self, folder: RunFolder, shard: Shard, artifacts: Sequence[Artifact]) -> bool:
+        """Whether every stored score of the shard still holds, so that `score` would do nothing."""
+        expected = [expectation_of(job.prompt) for job in shard.jobs]
+        return all(
+            None not in held and rows == stored
+            for choice in self.choices
+            for stored, rows, held in [self._known(folder, choice, shard, artifacts, expected)]
+        )
+
     def score(self, folder: RunFolder, shard: Shard, artifacts: Sequence[Artifact], look: Look) -> None:
         """Bring the shard's scores up to date; audits whose stored rows all still hold are left alone."""
         scorers = self._free.get()
@@ -186,17 +195,28 @@ class Bench:
 
         expected = [expectation_of(job.prompt) for job in shard.jobs]
         for choice in self.choices:
-            path = folder.score_file(choice.audit.name, shard.number)
-            stored = stored_scores(folder, path, self._tell)
-            by_key = {row.key: row for row in stored}
-            rows = [_blank(choice, *each) for each in zip(shard.keys, artifacts, expected, strict=True)]
-            held = [self._held(row, by_key.get(row.key)) for row in rows]
+            stored, rows, held = self._known(folder, choice, shard, artifacts, expected)
             waiting = [index for index, score in enumerate(held) if score is None]
             fresh = self._fresh(scorers, choice, [view(shard.jobs[index]) for index in waiting])
-            known = dict(enumerate(held)) | dict(zip(waiting, fresh, strict=True))
-            rows = [replace(row, score=known[index] or row.score) for index, row in enumerate(rows)]
+            for index, score in zip(waiting, fresh, strict=True):
+                rows[index] = replace(rows[index], score=score)
             if rows != stored:
                 folder.write_scores(choice.audit.name, shard.number, rows)
+
+    def _known(
+        self,
+        folder: RunFolder,
+        choice: Choice,
+        shard: Shard,
+        artifacts: Sequence[Artifact],
+        expected: Sequence[str],
+    ) -> tuple[list[ScoreRow], list[ScoreRow], list[Score | None]]:
+        """An audit's rows of a shard: as stored, as they should be so far, and which scores of these need no work."""
+        stored = stored_scores(folder, folder.score_file(choice.audit.name, shard.number), self._tell)
+        by_key = {row.key: row for row in stored}
+        blank = [_blank(choice, *each) for each in zip(shard.keys, artifacts, expected, strict=True)]
+        held = [self._held(row, by_key.get(row.key)) for row in blank]
+        return stored, [replace(row, score=score or row.score) for row, score in zip(blank, held, strict=True)], held
 
     def _held(self, wanted: ScoreRow, stored: ScoreRow | None) -> Score | None:
         """The score that needs no work: that there is no picture, or what was found earlier."""

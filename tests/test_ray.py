@@ -238,3 +238,22 @@ def test_a_node_with_other_weights_is_told_in_a_line(tmp_path: Path, audit: Comm
     told = ended(audit(*sweep(tmp_path, "run", "--engine", "ray", generator="odd:"), PYTHONPATH=paths), code=2)
     assert "all nodes need the same program and weights" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_shards_travel_through_a_depot_though_a_worker_dies(tmp_path: Path, audit: Command, nodes: Any) -> None:
+    command = partial(sweep, tmp_path, prompts=40, delay=0.3)
+    depot = tmp_path / "depot"
+    process = audit(*command("ray", "--engine", "ray", "--depot", f"file://{depot}"), RAY_ADDRESS=nodes.address)
+    some_shards(process, tmp_path / "ray", 2)
+    for kind in ("Maker", "Scorer"):
+        workers(kind)[0].kill()
+    ended(process)
+    ended(audit(*command("alone")))
+    assert_same(RunFolder(tmp_path / "ray"), RunFolder(tmp_path / "alone"))
+    kinds = ("images/shard-*.parquet", "scores/*/shard-*.parquet")
+    there, here = (
+        {path.relative_to(root) for kind in kinds for path in root.glob(kind)} for root in (depot, tmp_path / "ray")
+    )
+    assert there == here

@@ -22,7 +22,7 @@ from audit.config import ConfigError
 from audit.engines.local import behind
 from audit.progress import Watch
 from audit.registry import audits
-from audit.run import Chosen, Outcome, walk
+from audit.run import Chosen, Outcome, rescore, walk
 from audit.score import Choice, choose
 from audit.scorers import Elsewhere, ScorersApart
 from audit.types import Prompt, Score
@@ -91,6 +91,20 @@ def test_one_worker_has_the_threads_and_so_the_bits_of_this_process(tmp_path: Pa
     apart = run(tmp_path / "apart", SHIPPED, 1, audits()).folder
     here = run(tmp_path / "here", SHIPPED, None, audits()).folder
     pd.testing.assert_frame_equal(apart.scores(), here.scores(), check_exact=True)
+
+
+def test_a_run_is_scored_again_by_two_workers_as_by_this_process(tmp_path: Path, one_thread: None) -> None:
+    folder = run(tmp_path / "run", ["tone.clipped"], None, audits()).folder
+    scores = []
+    for workers in (2, None):
+        with Watch() as watch:
+            outcome = rescore(str(folder.path), SHIPPED, watch, workers)
+        assert not outcome.problems
+        scores.append(folder.scores())
+        for path in folder.path.glob("scores/*/*.parquet"):
+            path.unlink()
+    assert len(scores[0]) == 16 * len(SHIPPED)
+    pd.testing.assert_frame_equal(*scores, check_exact=True)
 
 
 def test_each_worker_has_its_share_of_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

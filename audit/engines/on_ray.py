@@ -1,4 +1,6 @@
-"""A Ray cluster: workers make and score whole shards and commit them to the run folder, which all nodes must share.
+"""A Ray cluster: workers make and score whole shards and commit them to the run folder, which all nodes share.
+
+Where they do not, workers send their shards to a depot, from which they are collected into the run folder.
 
 The plans of shards travel, pictures do not. The driver holds the folder's lock, hands a shard to whichever worker is
 free, and the run summarises. A worker that dies is replaced and its shard given to another: a shard appears whole or
@@ -13,8 +15,9 @@ import os
 import platform
 import socket
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from audit import tables
+from audit.engines.lender import Lender
+from audit.engines.local import behind
 from audit.engines.work import EngineError, Work
 from audit.engines.workers import Done, Errand, Maker, Scorer, identity_of
 from audit.plan import Shard
@@ -29,6 +34,8 @@ from audit.progress import Watch
 
 LOSSES = 3
 """Workers that one shard may lose, and starts that may fail in a row: after that the run stops and says so."""
+COLLECTORS = 4
+"""Threads that fetch shards from a depot."""
 PATIENCE = 30.0
 """Seconds after which whoever waits is told that the cluster has no room for any worker."""
 
@@ -51,6 +58,7 @@ def on_ray(work: Work) -> None:
         identities={name: each.fingerprint() for name, each in work.generators.items()}
         | {each.audit.name: identity_of(each) for each in work.choices},
         reusable=work.reusable,
+        depot=work.depot,
     )
     with cluster() as resources:
         gpus = 0 if work.config.device == "cpu" else int(resources.get("GPU", 0))
@@ -59,28 +67,39 @@ def on_ray(work: Work) -> None:
         making = Pool(Maker, errand, makers, num_gpus=1 if gpus else 0, num_cpus=cpus)
         scoring = Pool(Scorer, errand, scorers, num_cpus=cpus)
         try:
-            _walk(work, making, scoring)
+            with behind(partial(_fetch, work), COLLECTORS) as collect:
+                _walk(work, making, scoring, collect)
         finally:
             making.close()
             scoring.close()
     tables.remove_temporaries(work.folder.path)  # of workers that died while they wrote
 
 
-def _walk(work: Work, making: Pool, scoring: Pool) -> None:
+def _fetch(work: Work, name: str) -> None:
+    assert work.depot is not None
+    work.depot.fetch(work.folder.path, name)
+
+
+def _walk(work: Work, making: Pool, scoring: Pool, collect: Callable[..., None]) -> None:
     total = sum(len(shard.jobs) for shard in work.shards)
     made, scored = work.watch.stage("pictures", total), work.watch.stage("scores", total)
-    finished = work.held.finished
+    lender = Lender(work)
     for shard in work.shards:
         if work.held.complete(shard):
             made(len(shard.jobs))
-            scoring.add(shard)
+            if lender.settled(shard):
+                scored(len(shard.jobs))
+            else:
+                scoring.add(shard, lender.lend(lender.files(shard)))
         else:
-            making.add(shard, {key: finished[key].resolve() for key in shard.keys if key in finished})
+            making.add(shard, lender.finished(shard))
     for pool, shard, done in answers([making, scoring], work.watch):
         stage, advance = ("generate", made) if pool is making else ("score", scored)
         work.clock.seconds[stage] = work.clock.seconds.get(stage, 0.0) + done.seconds
+        for name in done.sent:
+            collect(name)
         if pool is making:
-            scoring.add(shard)
+            scoring.add(shard, [*done.sent, *lender.lend(lender.scores(shard))])
         advance(len(shard.jobs))
         for line in done.lines:
             work.watch.line(line)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from audit import images
 from audit.config import RunConfig
@@ -20,6 +21,9 @@ from audit.survey import Survey
 from audit.tables import Identity
 from audit.types import Artifact, Score
 from generators.api import Generator, Pixels
+
+if TYPE_CHECKING:
+    from audit.engines.depot import Depot
 
 
 class EngineError(ValueError):
@@ -52,6 +56,7 @@ class Work:
         held: what the folder holds already.
         generators: by their names in the plan, which are free of secrets.
         reusable: scores of another plan that may be taken over.
+        depot: where shards travel through, if nodes need not share the run folder.
     """
 
     config: RunConfig
@@ -63,6 +68,7 @@ class Work:
     reusable: Mapping[Identity, Score]
     watch: Watch
     clock: Clock
+    depot: Depot | None = None
 
 
 Engine = Callable[[Work], None]

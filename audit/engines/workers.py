@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from audit.config import RunConfig
+from audit.engines.depot import INPUTS, Depot
 from audit.engines.work import EngineError, pictures, stored_look
 from audit.plan import Shard
 from audit.redact import redact
@@ -31,6 +34,7 @@ class Errand:
         host: the driver's machine.
         identities: generator -> fingerprint and audit -> version, options and weights, as the driver has them.
         reusable: scores of another plan that may be taken over.
+        depot: where shards travel through, if nodes need not share the run folder.
     """
 
     config: RunConfig
@@ -39,13 +43,19 @@ class Errand:
     host: str
     identities: Mapping[str, str]
     reusable: Mapping[Identity, Score]
+    depot: Depot | None = None
 
     def arrive(self) -> RunFolder:
-        """Take up the driver's place on this node.
+        """Take up the driver's place on this node: its run folder, or with a depot one that is this worker's alone.
 
         Raises:
             EngineError: the run folder is not there.
         """
+        if self.depot:
+            scratch = Path(tempfile.mkdtemp(prefix="audit-"))
+            for name in self.depot.names(INPUTS):
+                self.depot.fetch(scratch, name)
+            return RunFolder(scratch)
         if not (self.folder / "manifest.json").is_file():
             raise EngineError(f"{platform.node()} does not see {self.folder}; give an --out that all nodes share")
         if self.home.is_dir():
@@ -65,13 +75,49 @@ class Errand:
                     f"need the same program and weights"
                 )
 
+    @contextmanager
+    def lent(self, folder: RunFolder, names: Sequence[str], sent: list[str]) -> Iterator[None]:
+        """Files of the run at hand on this node; with a depot, what is new or changed after is sent there and told.
+
+        Args:
+            names: those that are needed, from the root of the run folder.
+            sent: is given the names of those that were sent.
+        """
+        if not self.depot:
+            yield
+            return
+        root = folder.path
+        known = {name: _mark(self.depot.fetch(root, name)) for name in names}
+        try:
+            yield
+            for path in shard_files(folder):
+                name = path.relative_to(root).as_posix()
+                if _mark(path) != known.get(name):
+                    self.depot.send(root, name)
+                    sent.append(name)
+        finally:
+            for path in [*shard_files(folder), *folder.earlier_files()]:
+                path.unlink()
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    """What changes when a file is replaced."""
+    told = path.stat()
+    return told.st_ino, told.st_mtime_ns
+
+
+def shard_files(folder: RunFolder) -> list[Path]:
+    """Every shard of pictures and of scores that is there."""
+    return sorted([*folder.image_files(), *(folder.path / "scores").glob("*/shard-*.parquet")])
+
 
 @dataclass(frozen=True)
 class Done:
-    """A worker is through with a shard: the seconds it took, and what is to be told."""
+    """A worker is through with a shard: the seconds it took, what is to be told, and the files it sent to the depot."""
 
     seconds: float
     lines: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
 
 
 class Maker:
@@ -89,12 +135,14 @@ class Maker:
         self.generators = {redact(spec): load(spec, device=config.device) for spec in config.generators}
         self.errand.compare({name: each.fingerprint() for name, each in self.generators.items()})
 
-    def work(self, shard: Shard, finished: dict[str, Path]) -> Done:
-        """Make and commit the shard's pictures, but for those `finished`, which lie where it says, by key."""
-        begun = time.monotonic()
-        commit = pictures(self.folder, Survey(self.folder, finished), self.generators[shard.jobs[0].generator], shard)
-        commit()
-        return Done(time.monotonic() - begun)
+    def work(self, shard: Shard, finished: dict[str, str]) -> Done:
+        """Make and commit the shard's pictures, but for those `finished`: key -> file, from the run folder's root."""
+        begun, sent, root = time.monotonic(), list[str](), self.folder.path
+        with self.errand.lent(self.folder, sorted(set(finished.values())), sent):
+            held = Survey(self.folder, {key: root / name for key, name in finished.items()})
+            commit = pictures(self.folder, held, self.generators[shard.jobs[0].generator], shard)
+            commit()
+        return Done(time.monotonic() - begun, sent=tuple(sent))
 
 
 class Scorer:
@@ -111,14 +159,19 @@ class Scorer:
         self.errand.compare({each.audit.name: identity_of(each) for each in choices})
         self.bench = Bench(choices, self.errand.reusable, self.lines.append, self.errand.config.timeout)
 
-    def work(self, shard: Shard) -> Done:
-        """Bring the shard's scores up to date."""
-        begun = time.monotonic()
-        artifacts = self.folder.read_artifacts(self.folder.image_file(shard.number))
-        self.bench.score(self.folder, shard, artifacts, stored_look(self.folder, shard))
+    def work(self, shard: Shard, names: Sequence[str]) -> Done:
+        """Bring the shard's scores up to date.
+
+        Args:
+            names: its files, from the run folder's root.
+        """
+        begun, sent = time.monotonic(), list[str]()
+        with self.errand.lent(self.folder, names, sent):
+            artifacts = self.folder.read_artifacts(self.folder.image_file(shard.number))
+            self.bench.score(self.folder, shard, artifacts, stored_look(self.folder, shard))
         lines = tuple(self.lines)
         self.lines.clear()
-        return Done(time.monotonic() - begun, lines)
+        return Done(time.monotonic() - begun, lines, tuple(sent))
 
 
 def identity_of(choice: Choice) -> str:

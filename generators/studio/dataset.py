@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from generators.studio.drawing import draw, family_of, scene_record
+from generators.studio.drawing import FAMILY_SHARES, draw, family_of, scene_record
 from generators.studio.generator import studio_fingerprint
 
 SHARD = 250
@@ -52,17 +53,21 @@ k-th of `objects`."""
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One file of the dataset: `count` scenes, seeds counting up from `first`, `size` pixels a side."""
+    """One file of the dataset: those of `count` seeds, counting up from `first`, whose scenes are of the `families`.
+
+    `size` is pixels a side.
+    """
 
     path: Path
     first: int
     count: int
     size: int
+    families: tuple[str, ...] = tuple(FAMILY_SHARES)
 
-    @property
-    def seeds(self) -> range:
+    @cached_property
+    def seeds(self) -> list[int]:
         """The seeds of its scenes, in order."""
-        return range(self.first, self.first + self.count)
+        return [seed for seed in range(self.first, self.first + self.count) if family_of(seed) in self.families]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +80,16 @@ class Built:
     foreign: tuple[str, ...]
 
 
-def shards(out: Path, *, scenes: int, held_out: int, size: int, shard: int = SHARD) -> list[Shard]:
-    """The plan: every shard of both splits."""
+def shards(
+    out: Path,
+    *,
+    scenes: int,
+    held_out: int,
+    size: int,
+    shard: int = SHARD,
+    families: Sequence[str] = tuple(FAMILY_SHARES),
+) -> list[Shard]:
+    """The plan: every shard of both splits; scenes of other families are left out of those that the seeds count."""
     if scenes > HELD_OUT_FROM:
         raise ValueError(f"{scenes} training scenes would run into the held-out seeds, which start at {HELD_OUT_FROM}")
     return [
@@ -85,6 +98,7 @@ def shards(out: Path, *, scenes: int, held_out: int, size: int, shard: int = SHA
             first=base + start,
             count=min(shard, total - start),
             size=size,
+            families=tuple(families),
         )
         for split, base, total in zip(SPLITS, (0, HELD_OUT_FROM), (scenes, held_out), strict=True)
         for start in range(0, total, shard)
@@ -124,8 +138,8 @@ def fault(shard: Shard) -> str:
         return f"it does not open ({error})"
     if not schema.equals(SCHEMA):
         return f"its columns are {', '.join(schema.names)}"
-    if seeds != list(shard.seeds):
-        return f"it holds {len(seeds)} scenes, not the {shard.count} from seed {shard.first}"
+    if seeds != shard.seeds:
+        return f"it holds {len(seeds)} scenes, not the {len(shard.seeds)} from seed {shard.first}"
     return "" if size == str(shard.size) else f"its pictures have {size} pixels a side, not {shard.size}"
 
 
@@ -224,7 +238,7 @@ def _draw_all(missing: Sequence[Shard], fingerprint: str, *, workers: int, quiet
         console=Console(stderr=True, quiet=quiet),
     )
     with bar:
-        task = bar.add_task("scenes", total=sum(shard.count for shard in missing))
+        task = bar.add_task("scenes", total=sum(len(shard.seeds) for shard in missing))
         if workers <= 1:
             for shard in missing:
                 for _ in _write(shard, fingerprint):
@@ -297,10 +311,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenes", type=int, default=16_000, help="training scenes")
     parser.add_argument("--held-out", type=int, default=2_000, help="held-out scenes, from seeds of their own")
     parser.add_argument("--size", type=int, default=128, help="pixels a side")
+    told = "draw scenes of these families alone, and count the others' seeds"
+    parser.add_argument("--families", nargs="+", choices=tuple(FAMILY_SHARES), default=tuple(FAMILY_SHARES), help=told)
     parser.add_argument("--workers", type=int, default=1, help="processes; each draws a shard at a time")
     parser.add_argument("--contact-sheet", type=Path, help="also write 8 x 12 random training scenes to this PNG file")
     options = parser.parse_args(arguments)
-    plan = shards(options.out, scenes=options.scenes, held_out=options.held_out, size=options.size)
+    plan = shards(
+        options.out, scenes=options.scenes, held_out=options.held_out, size=options.size, families=options.families
+    )
     built = build(plan, workers=options.workers)
     print(f"{options.out}: {built.drawn} shards drawn, {built.found} found whole")
     if options.contact_sheet:

@@ -54,8 +54,8 @@ def broken(text: str, font: str, aspect: float) -> list[int]:
     """Numbers of words per line that let the text be tallest in a box of this width / height (three lines at most)."""
     words = text.split()
     best, tallest = [len(words)], 0.0
-    for cuts in _partitions(len(words)):
-        lines = _lines(words, cuts)
+    for cuts in partitions(len(words)):
+        lines = lines_of(words, cuts)
         width = max(line_width(line, font) for line in lines) * NARROWEST
         height = 1 + LEADING * (len(cuts) - 1)
         tall = min(aspect / width, 1 / height) * 0.93 ** (len(cuts) - 1)
@@ -77,7 +77,7 @@ def drawn(text: str, font: str, breaks: Sequence[int], mangled: Mapping[int, tup
         mangled: index into `text` -> (one of MANGLINGS, seed).
     """
     rows, at = [], 0
-    for line in _lines(text.split(), breaks):
+    for line in lines_of(text.split(), breaks):
         glyphs = []
         for offset, character in enumerate(line):
             mask, advance = glyph(character, font)
@@ -170,12 +170,14 @@ def cropped(mask: Floats) -> Floats:
     return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _partitions(words: int) -> list[list[int]]:
+def partitions(words: int) -> list[list[int]]:
+    """Every way to break so many words into one, two or three lines: words per line."""
     cuts = [[words]] + [[a, words - a] for a in range(1, words)]
     return cuts + [[a, b, words - a - b] for a in range(1, words) for b in range(1, words - a)]
 
 
-def _lines(words: Sequence[str], breaks: Sequence[int]) -> list[str]:
+def lines_of(words: Sequence[str], breaks: Sequence[int]) -> list[str]:
+    """The lines of so many words each."""
     ends = np.cumsum(breaks)
     return [" ".join(words[end - count : end]) for count, end in zip(breaks, ends, strict=True)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -63,6 +64,24 @@ def read_scenes(folder: Path, split: str, *, size: int = 128, limit: int | None 
         cache, images=scenes.images, captions=json.dumps(scenes.captions), families=scenes.families, seeds=scenes.seeds
     )
     return scenes
+
+
+def joined(parts: Sequence[Scenes]) -> Scenes:
+    """The scenes of several, one after another."""
+    return Scenes(
+        np.concatenate([part.images for part in parts]),
+        tuple(words for part in parts for words in part.captions),
+        tuple(family for part in parts for family in part.families),
+        np.concatenate([part.seeds for part in parts]),
+    )
+
+
+def read_facts(folder: Path, split: str) -> list[dict[str, Any]]:
+    """`scene_record`'s of every scene of a split."""
+    from generators.studio.dataset import load
+
+    tables = load(folder, split, columns=["annotations"])
+    return [json.loads(said) for table in tables for said in table["annotations"].to_pylist()]
 
 
 @dataclass(frozen=True)

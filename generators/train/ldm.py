@@ -9,7 +9,7 @@ import argparse
 import copy
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from generators.schedule import TRAIN_STEPS, cosine
 from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
-from generators.train.data import Scenes, read_scenes
+from generators.train.data import Scenes, joined, read_facts, read_scenes
+from generators.train.letters import DRAWN, LOOKED, NONE, looking, places_of, watch
 from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.text import TEXT, bare, empty_tokens, text_tower, tokens_of
 from generators.train.tokenizer import byte_tokenizer
@@ -104,18 +105,23 @@ def begun(unet: Mapping[str, Any], start: Path | None, clip: Path | None) -> Mod
 
 @dataclass(frozen=True)
 class Latents:
-    """clean (n, 4, 16, 16) float32; tokens (n, wordings, CONTEXT) int64; empty (CONTEXT,) int64."""
+    """clean (n, 4, 16, 16) float32; tokens (n, wordings, CONTEXT) int64; empty (CONTEXT,) int64.
+
+    places: as `generators.train.letters.places_of` gives them, or None where nobody asks.
+    """
 
     clean: Tensor
     tokens: Tensor
     empty: Tensor
+    places: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.clean)
 
     def to(self, device: str) -> Latents:
         """All of it there, so that batches are gathered there."""
-        return Latents(self.clean.to(device), self.tokens.to(device), self.empty.to(device))
+        places = None if self.places is None else self.places.to(device)
+        return Latents(self.clean.to(device), self.tokens.to(device), self.empty.to(device), places)
 
 
 def encode(scenes: Scenes, autoencoder: Path, device: str = "cpu") -> Latents:
@@ -132,13 +138,17 @@ def encode(scenes: Scenes, autoencoder: Path, device: str = "cpu") -> Latents:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from; rows (B,) say which scenes these are."""
+    """What one step learns from; rows (B,) say which scenes these are.
+
+    places (B, 16, 16) int64: token of the letter at each place, `NONE` where there is none or the caption is dropped.
+    """
 
     rows: Tensor
     clean: Tensor
     noise: Tensor
     timestep: Tensor
     tokens: Tensor
+    places: Tensor | None = None
 
 
 def batch_of(latents: Latents, step: int, size: int, odds: NDArray[np.float64] | None = None) -> Batch:
@@ -159,7 +169,10 @@ def batch_of(latents: Latents, step: int, size: int, odds: NDArray[np.float64] |
     tokens = torch.where(silent.bool()[:, None], latents.empty, latents.tokens[rows, wording])
     stream = torch.Generator(device).manual_seed(step)
     noise = torch.randn((size, *latents.clean.shape[1:]), generator=stream, device=device)
-    return Batch(rows, latents.clean[rows], noise, timestep, tokens)
+    places = None
+    if latents.places is not None:
+        places = torch.where(silent.bool()[:, None, None], NONE, latents.places[rows, wording].long())
+    return Batch(rows, latents.clean[rows], noise, timestep, tokens, places)
 
 
 def loss_of(batch: Batch, predict: Callable[[Tensor], Tensor]) -> Tensor:
@@ -167,19 +180,21 @@ def loss_of(batch: Batch, predict: Callable[[Tensor], Tensor]) -> Tensor:
 
     Source: v = alpha * noise - sigma * clean (Salimans & Ho 2022). The weight is that of Hang et al. 2023,
     min(SNR, 5) / (SNR + 1), where there is little noise, and 1 elsewhere: theirs vanishes where there is much noise,
-    which is where the text decides the colours.
+    which is where the text decides the colours. Where letters stand, errors count `DRAWN` times.
     """
     alpha, sigma = weights_at(batch.timestep)
     made = predict(alpha * batch.clean + sigma * batch.noise).float()
     snr = ((alpha / sigma) ** 2).flatten()
     weight = (SNR_CAP / (snr + 1)).clamp(max=1.0)
-    errors: Tensor = (made - (alpha * batch.noise - sigma * batch.clean)).square().mean(dim=(1, 2, 3))
-    return weight * errors
+    errors: Tensor = (made - (alpha * batch.noise - sigma * batch.clean)).square()
+    if batch.places is not None:
+        errors = errors * torch.where(batch.places != NONE, DRAWN, 1.0)[:, None]
+    return weight * errors.mean(dim=(1, 2, 3))
 
 
-def odds_of(families: Sequence[str]) -> NDArray[np.float64]:
-    """Chance of each scene (n,), summing to 1, by its family's weight in OFTEN."""
-    weights = np.array([OFTEN.get(family, 1.0) for family in families])
+def odds_of(families: Sequence[str], often: Mapping[str, float] = OFTEN) -> NDArray[np.float64]:
+    """Chance of each scene (n,), summing to 1, by its family's weight (1 where none is given)."""
+    weights = np.array([often.get(family, 1.0) for family in families])
     odds: NDArray[np.float64] = weights / weights.sum()
     return odds
 
@@ -217,8 +232,11 @@ def train(
         keep: writes the model as it is into a folder: `out/folder` in the end, and `out/early` after the share `early`
             of the minutes.
         odds: of each scene (n,); None makes them equal.
+
+    Where the latents say where letters stand, the text attention is taught to look at them.
     """
     model.to(recipe.device)
+    watched = () if latents.places is None else watch(model.unet)
     average = Average(model.parameters(), 0.9995)
     if recipe.compiled:
         # Not the text encoder: compiled threads would fight over the gradient of the one padding token.
@@ -227,7 +245,11 @@ def train(
     def loss(step: int) -> Tensor:
         batch = batch_of(latents, step, recipe.batch, odds)
         with recipe.forward():
-            return loss_of(batch, lambda noisy: model(noisy, batch.timestep, batch.tokens)).mean()
+            error = loss_of(batch, lambda noisy: model(noisy, batch.timestep, batch.tokens)).mean()
+        if batch.places is None:
+            return error
+        alpha, _ = weights_at(batch.timestep)
+        return error + LOOKED * looking(watched, batch.places, alpha.flatten())
 
     def after(progress: float) -> None:
         if progress >= early and not (out / "early").exists():
@@ -302,13 +324,21 @@ def main() -> None:
     recipe_arguments(parser, minutes=150, batch=64, rate=8e-4)
     parser.add_argument("--autoencoder", type=Path, required=True, help="folder of the trained autoencoder")
     clip_argument(parser)
+    parser.add_argument("--signs", type=Path, help="folder of a dataset whose signs are shown too")
+    parser.add_argument("--often", type=float, default=OFTEN["signs"], help="how often as often signs are shown")
     parser.add_argument("--early", type=float, default=0.02, help="share of the minutes after which to keep a copy")
     chosen = vars(parser.parse_args())
     data, autoencoder, out, clip, early = (chosen.pop(key) for key in ("data", "autoencoder", "out", "clip", "early"))
+    signs, often = chosen.pop("signs"), chosen.pop("often")
     recipe = Recipe(**chosen, warm=300, cooling=0.3)
     model = begun(UNET, recipe.start, clip)
-    scenes = read_scenes(data, "train")
-    latents, odds = encode(scenes, autoencoder, recipe.device), odds_of(scenes.families)
+    folders = [data] if signs is None else [data, signs]
+    parts = [
+        (scenes := read_scenes(folder, "train"), places_of(scenes, read_facts(folder, "train"))) for folder in folders
+    ]
+    scenes, places = joined([scenes for scenes, _ in parts]), torch.cat([places for _, places in parts])
+    latents, odds = encode(scenes, autoencoder, recipe.device), odds_of(scenes.families, {"signs": often})
+    latents = replace(latents, places=places.to(recipe.device))
     train(model, latents, recipe, out=out, keep=partial(export, model, autoencoder), early=early, odds=odds)
 
 

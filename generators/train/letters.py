@@ -1,0 +1,165 @@
+"""Teach the text attention to look: each place of the picture at the letter of the caption that stands there.
+
+Without it a model of this size draws strokes of the right number and colour and never learns which letter goes where.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from generators.studio import lettering
+from generators.train.data import Scenes
+from generators.train.tokenizer import CONTEXT
+
+NONE = -1
+HEADS = 2  # of four: those that are taught
+CELL = 8  # pixels of the picture a latent place
+ABOVE = 0.15  # how far beyond its box, in heights of a line, a letter still counts
+LOOKED = 0.1  # weight of looking right, against the error of the velocity
+DRAWN = 2.0  # what an error under a letter weighs more than one elsewhere
+
+
+class Watched:
+    """A plain attention processor that keeps its probabilities (B * heads, places, tokens)."""
+
+    def __init__(self) -> None:
+        self.seen: Tensor | None = None
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **_: Any,
+    ) -> Tensor:
+        """Attend as `diffusers.models.attention_processor.AttnProcessor` does, inside a transformer block."""
+        said = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        asked, keys, values = attn.to_q(hidden_states), attn.to_k(said), attn.to_v(said)
+        query, key, value = (attn.head_to_batch_dim(part) for part in (asked, keys, values))
+        self.seen = attn.get_attention_scores(query, key, attention_mask)
+        made: Tensor = attn.to_out[1](attn.to_out[0](attn.batch_to_head_dim(torch.bmm(self.seen, value))))
+        return made
+
+
+def watch(unet: nn.Module) -> tuple[Watched, ...]:
+    """Watch a U-Net's text attention on its way up; training only: what is saved knows nothing of it."""
+    watched = []
+    for block in unet.up_blocks:
+        for attention in getattr(block, "attentions", ()):
+            for layer in attention.transformer_blocks:
+                layer.attn2.set_processor(eye := Watched())
+                watched.append(eye)
+    return tuple(watched)
+
+
+def looking(watched: Sequence[Watched], places: Tensor, weight: Tensor) -> Tensor:
+    """Mean negative log probability that a place looks at its letter; 0 where no place of the batch has one.
+
+    Args:
+        places: token index of the letter at each place (B, rows, columns) int64, NONE where there is none.
+        weight: of each sample (B,).
+
+    Where the attention is coarser than the places, all places under one of its own ask the same of it.
+    """
+    there = (places != NONE) * weight[:, None, None]
+    index = places.clamp(min=0)[:, None, None].expand(-1, HEADS, -1, -1, -1)
+    total = weight.new_zeros(())
+    for eye in watched:
+        assert eye.seen is not None
+        heads = eye.seen.unflatten(0, (len(places), -1))[:, :HEADS].float()
+        side = math.isqrt(heads.shape[2])
+        coarse = heads.transpose(2, 3).unflatten(3, (side, side))
+        fine = coarse.repeat_interleave(places.shape[1] // side, 3).repeat_interleave(places.shape[2] // side, 4)
+        said = fine.gather(2, index).squeeze(2).clamp(min=1e-6).log()
+        total = total - (said.mean(dim=1) * there).sum()
+    return total / len(watched) / there.sum().clamp(min=1.0)
+
+
+def places_of(scenes: Scenes, facts: Sequence[Mapping[str, Any]], side: int = 16) -> Tensor:
+    """Token of the letter at each place, for every wording (n, wordings, side, side) int8; NONE where there is none.
+
+    Args:
+        facts: `scene_record`'s of each scene.
+    """
+    made = np.full((len(scenes), len(scenes.captions[0]), side, side), NONE, dtype=np.int8)
+    for row, (captions, record) in enumerate(zip(scenes.captions, facts, strict=True)):
+        if scenes.families[row] != "signs":
+            continue
+        text, font = record["drawn"]["drawn"], record["drawn"]["font"]
+        letters = letter_map(text, font, np.array(record["points"]["quad"])[:, :2], side)
+        for wording, caption in enumerate(captions):
+            tokens = letter_tokens(caption, text)
+            made[row, wording] = np.where(letters == NONE, NONE, tokens[letters])
+    return torch.from_numpy(made)
+
+
+def letter_tokens(caption: str, text: str) -> NDArray[np.int8]:
+    """Index of each character of a quoted text (n,) among the caption's tokens: one a character that is no space.
+
+    NONE where the caption is cut off before it.
+    """
+    start = caption.index(f'"{text}"') + 1
+    before = 1 + sum(not c.isspace() for c in caption[:start])
+    inside = np.cumsum([0] + [not c.isspace() for c in text[:-1]])
+    index = before + inside
+    return np.where(index < CONTEXT - 1, index, NONE).astype(np.int8)
+
+
+def letter_map(text: str, font: str, corners: NDArray[np.float64], side: int = 16) -> NDArray[np.int64]:
+    """Index into the text of the letter that covers each place's middle (side, side); NONE where there is none.
+
+    Args:
+        corners: of the text's box in pixels (4, 2): top-left, top-right, bottom-right, bottom-left.
+    """
+    edges = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    boxes = _boxes(text, font, float((edges[0] + edges[2]) / max(edges[1] + edges[3], 1e-6)))
+    middles = (np.arange(side) + 0.5) * CELL
+    x, y = np.meshgrid(middles, middles)
+    flat = np.stack([x.ravel(), y.ravel(), np.ones(side * side)])
+    u, v, w = np.linalg.inv(_from_square(corners)) @ flat
+    u, v = u / w, v / w
+    made = np.full(side * side, NONE)
+    for index, (left, top, right, low) in enumerate(boxes):
+        if text[index] != " ":
+            reach = ABOVE * (low - top)
+            made[(u >= left) & (u < right) & (v >= top - reach) & (v < low + reach)] = index
+    return made.reshape(side, side)
+
+
+def _boxes(text: str, font: str, aspect: float) -> list[tuple[float, float, float, float]]:
+    """left, top, right, bottom of each character as shares of the text's box, whose lines are broken to its aspect."""
+    best, least = [], np.inf
+    words = text.split()
+    for breaks in lettering.partitions(len(words)):
+        lines = lettering.lines_of(words, breaks)
+        widths = [lettering.line_width(line, font) for line in lines]
+        tall = 1 + lettering.LEADING * (len(lines) - 1)
+        miss = abs(np.log(max(widths) / tall / aspect))
+        if miss < least:
+            best, least = [(line, width, max(widths), tall) for line, width in zip(lines, widths, strict=True)], miss
+    boxes = []
+    for number, (line, width, widest, tall) in enumerate(best):
+        top = lettering.LEADING * number / tall
+        left = (widest - width) / 2 / widest
+        for character in line:
+            wide = (lettering.glyph(character, font)[1] / lettering.CAP + lettering.TRACKING) / widest
+            boxes.append((left, top, left + wide, top + 1 / tall))
+            left += wide
+        boxes.append((0.0, 0.0, 0.0, 0.0))  # the space at which the line was broken
+    return boxes[:-1]
+
+
+def _from_square(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The homography (3, 3) that takes (0, 0), (1, 0), (1, 1), (0, 1) to four corners (4, 2)."""
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+    across = np.array([[x1 - x2, x3 - x2], [y1 - y2, y3 - y2]])
+    g, h = np.linalg.solve(across, [x0 - x1 + x2 - x3, y0 - y1 + y2 - y3])
+    return np.array([[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]])
