@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 2
 # Threads that wait for each other sleep instead of spinning: on a busy machine that is several times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: quickstart test slow lint docs scenes train-autoencoder train-fine train-clip train-ldm train-control \
+.PHONY: quickstart test slow lint docs scenes signs train-autoencoder train-fine train-clip train-ldm train-control \
   train-upscale train-memorizer train-baselines train-digits calibrate simulations soak bench suites reference memorized clean
 
 quickstart: $(READY)  ## drive the built-in model over the quick suite, score the pictures, write the report
@@ -44,6 +44,9 @@ $(READY): pyproject.toml constraints.txt
 # Training, from nothing: scenes -> autoencoder -> feature model -> diffusion model -> reference. Each step resumes.
 scenes: $(READY)
 	$(BIN)/python -m generators.studio.dataset --out $(DATA) --scenes $(SCENES) --held-out 2000 --size 128 --workers 2
+
+signs: $(READY)  ## more signs, for the diffusion model to spell by
+	$(BIN)/python -m generators.studio.dataset --out $(DATA)/signs --scenes 44000 --held-out 1000 --size 128 --workers 2 --families signs
 
 train-autoencoder: scenes
 	$(BIN)/python -m generators.train.autoencoder --data $(DATA) --out $(DATA)/autoencoder

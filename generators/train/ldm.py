@@ -23,7 +23,7 @@ from generators.schedule import TRAIN_STEPS, cosine
 from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
 from generators.train.data import Scenes, joined, read_facts, read_scenes
-from generators.train.letters import DRAWN, LOOKED, NONE, looking, places_of, watch
+from generators.train.letters import DRAWN, LOOKED, NONE, READ, letters_at, looking, misread, places_of, taught, watch
 from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.text import TEXT, bare, empty_tokens, text_tower, tokens_of
 from generators.train.tokenizer import byte_tokenizer
@@ -93,12 +93,12 @@ class Model(nn.Module):
 
 
 def begun(unet: Mapping[str, Any], start: Path | None, clip: Path | None) -> Model:
-    """A model to train: fresh (always the same), or with a folder's weights; its text encoder with those of a CLIP."""
+    """A model to train: with a folder's weights, or fresh (always the same), its text encoder with those of a CLIP."""
     torch.manual_seed(0)
     model = Model(unet)
     if start is not None:
         model.begin_from(start)
-    if clip is not None:
+    elif clip is not None:
         model.read_with(clip)
     return model
 
@@ -237,6 +237,7 @@ def train(
     """
     model.to(recipe.device)
     watched = () if latents.places is None else watch(model.unet)
+    reader = None if latents.places is None else taught(latents, out / "reader.pt")
     average = Average(model.parameters(), 0.9995)
     if recipe.compiled:
         # Not the text encoder: compiled threads would fight over the gradient of the one padding token.
@@ -244,12 +245,21 @@ def train(
 
     def loss(step: int) -> Tensor:
         batch = batch_of(latents, step, recipe.batch, odds)
+        made: list[Tensor] = []
+
+        def predict(noisy: Tensor) -> Tensor:
+            made.append(model(noisy, batch.timestep, batch.tokens))
+            return made[0]
+
         with recipe.forward():
-            error = loss_of(batch, lambda noisy: model(noisy, batch.timestep, batch.tokens)).mean()
-        if batch.places is None:
+            error = loss_of(batch, predict).mean()
+        if batch.places is None or reader is None:
             return error
-        alpha, _ = weights_at(batch.timestep)
-        return error + LOOKED * looking(watched, batch.places, alpha.flatten())
+        alpha, sigma = weights_at(batch.timestep)
+        clean = alpha * (alpha * batch.clean + sigma * batch.noise) - sigma * made[0].float()
+        letters, weight = letters_at(batch.tokens, batch.places), alpha.flatten()
+        looked = looking(watched, batch.places, weight)
+        return error + LOOKED * looked + READ * misread(reader, clean, letters, weight)
 
     def after(progress: float) -> None:
         if progress >= early and not (out / "early").exists():
@@ -260,7 +270,15 @@ def train(
     optimiser = optimiser_of(model.parameters(), recipe.rate)
     facts = train_for(recipe, model, optimiser, average, state=out / "state.pt", loss=loss, after=after)
     keep(out / "folder")
-    (out / "training.json").write_text(json.dumps({**facts, "scenes": len(latents)}))
+    (out / "training.json").write_text(json.dumps({**facts, "scenes": len(latents), **earlier(recipe.start)}))
+
+
+def earlier(start: Path | None) -> dict[str, Any]:
+    """What is told of the training that went before, as `before`; nothing where none is known."""
+    if start is None or not (start / "training.json").is_file():
+        return {}
+    told = json.loads((start / "training.json").read_text(encoding="utf-8"))
+    return {"before": {name: value for name, value in told.items() if name != "losses"}}
 
 
 def scheduler(prediction: str = PREDICTION) -> Any:
@@ -315,7 +333,7 @@ def save_pipeline(pipeline: Any, folder: Path) -> None:
 
 def clip_argument(parser: argparse.ArgumentParser) -> None:
     """Add where the text encoder begins."""
-    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower the text encoder begins with")
+    parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower a fresh text encoder begins with")
 
 
 def main() -> None:

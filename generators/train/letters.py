@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,8 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.studio import lettering
+from generators.train.checkpoint import restore, save
 from generators.train.data import Scenes
 from generators.train.tokenizer import CONTEXT
+
+if TYPE_CHECKING:
+    from generators.train.ldm import Latents
 
 NONE = -1
 HEADS = 2  # of four: those that are taught
@@ -24,6 +30,9 @@ CELL = 8  # pixels of the picture a latent place
 ABOVE = 0.15  # how far beyond its box, in heights of a line, a letter still counts
 LOOKED = 0.1  # weight of looking right, against the error of the velocity
 DRAWN = 2.0  # what an error under a letter weighs more than one elsewhere
+READ = 0.05  # weight of drawing what a reader can read
+BLUR = 0.6  # most noise in what a reader learns from: a model makes latents out by and by
+BYTES = 256
 
 
 class Watched:
@@ -163,3 +172,76 @@ def _from_square(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     across = np.array([[x1 - x2, x3 - x2], [y1 - y2, y3 - y2]])
     g, h = np.linalg.solve(across, [x0 - x1 + x2 - x3, y0 - y1 + y2 - y3])
     return np.array([[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]])
+
+
+class Reader(nn.Module):
+    """Says which letter stands at each place of a clean latent."""
+
+    def __init__(self, channels: int = 4, width: int = 96) -> None:
+        super().__init__()
+        sizes = (channels, width // 2, width, width)
+        layers = [
+            part for a, b in pairwise(sizes) for part in (nn.Conv2d(a, b, 3, padding=1), nn.GroupNorm(8, b), nn.SiLU())
+        ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, BYTES, 1))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Logits (B, BYTES, rows, columns)."""
+        logits: Tensor = self.layers(latent)
+        return logits
+
+
+def taught(latents: Latents, file: Path, *, steps: int = 900, batch: int = 64) -> Reader:
+    """A reader that has learnt from the letters of these latents, kept in a file beside the training."""
+    assert latents.places is not None
+    torch.manual_seed(0)
+    reader = Reader(latents.clean.shape[1])
+    reader.to(latents.clean.device)
+    if kept := restore(file):
+        reader.load_state_dict(kept)
+        reader.eval().requires_grad_(False)
+        return reader
+    lettered = (latents.places != NONE).flatten(1).any(dim=1).nonzero().squeeze(1)
+    optimiser = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.01)
+    plan = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for step in range(steps):
+        rng = np.random.default_rng([11, step])
+        rows = lettered[torch.from_numpy(rng.integers(0, len(lettered), batch)).to(lettered.device)]
+        stream = torch.Generator(latents.clean.device).manual_seed(step)
+        blur = torch.rand((batch, 1, 1, 1), generator=stream, device=rows.device) * BLUR
+        noise = torch.randn(latents.clean[rows].shape, generator=stream, device=rows.device)
+        letters = letters_at(latents.tokens[rows, 0], latents.places[rows, 0].long())
+        error = nn.functional.cross_entropy(reader(latents.clean[rows] + blur * noise), letters, ignore_index=NONE)
+        optimiser.zero_grad()
+        error.backward()
+        optimiser.step()
+        plan.step()
+    save(file, reader.state_dict())
+    reader.eval().requires_grad_(False)
+    return reader
+
+
+def letters_at(tokens: Tensor, places: Tensor) -> Tensor:
+    """The byte that stands at each place (B, rows, columns), NONE where there is none.
+
+    Args:
+        tokens: of each caption (B, CONTEXT) int64; those that end a word come `BYTES` later.
+        places: as in `looking`.
+    """
+    found = tokens.gather(1, places.clamp(min=0).flatten(1)).view_as(places) % BYTES
+    return torch.where(places == NONE, NONE, found)
+
+
+def misread(reader: Reader, clean: Tensor, letters: Tensor, weight: Tensor) -> Tensor:
+    """Mean cross entropy of what the reader sees at places with letters; 0 where there is none.
+
+    Source: Chen et al. 2023 (TextDiffuser), equation 4: a frozen recogniser of characters in latents.
+
+    Args:
+        clean: the latents as the model makes them out (B, C, rows, columns).
+        letters: as `letters_at` gives them.
+        weight: of each sample (B,).
+    """
+    errors = nn.functional.cross_entropy(reader(clean), letters, ignore_index=NONE, reduction="none")
+    there = (letters != NONE) * weight[:, None, None]
+    return (errors * there).sum() / there.sum().clamp(min=1.0)

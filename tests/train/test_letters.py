@@ -9,8 +9,22 @@ import torch
 from generators.studio import signs
 from generators.studio.drawing import draw, scene_record
 from generators.train.data import Scenes, wordings
-from generators.train.ldm import Latents, Model, batch_of, loss_of, weights_at
-from generators.train.letters import CELL, HEADS, NONE, Watched, letter_map, letter_tokens, looking, places_of, watch
+from generators.train.ldm import Latents, Model, batch_of, loss_of, train, weights_at
+from generators.train.letters import (
+    CELL,
+    HEADS,
+    NONE,
+    Watched,
+    letter_map,
+    letter_tokens,
+    letters_at,
+    looking,
+    misread,
+    places_of,
+    taught,
+    watch,
+)
+from generators.train.loop import Recipe
 from generators.train.text import empty_tokens, tokens, tokens_of
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
@@ -156,3 +170,48 @@ def test_errors_under_letters_count_more(lettered):
         errors = loss_of(batch, lambda _, made=right + wrong: made) / wrong.mean(dim=(1, 2, 3)).clamp(min=1e-6)
         costs.append(errors[there].numpy())
     assert costs[0] == pytest.approx(2 * costs[1], rel=1e-4)
+
+
+def test_bytes_of_letters_are_those_of_the_caption_wherever_a_word_ends():
+    ids = tokens(['says "IT"'])
+    places = torch.full((1, 16, 16), NONE)
+    found = torch.from_numpy(letter_tokens('says "IT"', "IT").astype(int))
+    places[0, 0, :2] = found
+    letters = letters_at(ids, places)
+    assert letters[0, 0, :2].tolist() == [ord("i"), ord("t")]
+    assert (letters.flatten()[2:] == NONE).all()
+
+
+def spelt(count: int) -> Latents:
+    """Latents in which a letter shows as a number of its own, in every place."""
+    texts = [chr(ord("a") + number % 4) for number in range(count)]
+    ids = tokens([f'"{text}"' for text in texts])
+    shades = torch.tensor([[-1.5, 1.0], [-0.5, -1.0], [0.5, 1.0], [1.5, -1.0]])
+    clean = shades[torch.arange(count) % 4].repeat(1, 2)[:, :, None, None].expand(-1, -1, 16, 16).contiguous()
+    places = torch.full((count, 1, 16, 16), 2, dtype=torch.int8)
+    return Latents(clean, ids[:, None], empty_tokens(), places)
+
+
+def test_a_reader_learns_to_read_and_is_kept(tmp_path):
+    latents = spelt(16)
+    reader = taught(latents, tmp_path / "reader.pt", steps=40, batch=8)
+    letters = letters_at(latents.tokens[:, 0], latents.places[:, 0].long())
+    assert (reader(latents.clean).argmax(dim=1) == letters).float().mean() > 0.95
+    again = taught(latents, tmp_path / "reader.pt", steps=0)
+    assert torch.equal(again(latents.clean), reader(latents.clean))
+    assert not any(each.requires_grad for each in again.parameters())
+    weight = torch.ones(16)
+    right, wrong = (misread(reader, latents.clean.roll(by, dims=0), letters, weight) for by in (0, 1))
+    assert right < 0.2 < 1 < wrong
+    assert misread(reader, latents.clean, torch.full_like(letters, NONE), weight) == 0
+    assert misread(reader, latents.clean.roll(1, dims=0), letters, torch.zeros(16)) == 0
+
+
+def test_training_with_letters_leaves_an_ordinary_model(tmp_path, lettered):
+    kept = []
+    taught(lettered, tmp_path / "reader.pt", steps=1, batch=2)
+    recipe = Recipe(minutes=0.03, batch=2, rate=1e-4)
+    model = Model()
+    train(model, lettered, recipe, out=tmp_path, keep=lambda folder: kept.append(folder.name))
+    assert kept == ["folder"]
+    assert not any("seen" in name for name in model.state_dict())
