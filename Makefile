@@ -5,6 +5,7 @@ READY := .venv/.ready
 DATA ?= data/studio
 MINUTES ?= 150
 SCENES ?= 26000
+JOBS ?= 2  # processes that run tests
 FLAGS ?=  # of the training of the diffusion model
 CLIP := generators/weights/studio_clip
 export OMP_NUM_THREADS ?= 2
@@ -17,8 +18,8 @@ export OMP_WAIT_POLICY ?= passive
 quickstart: $(READY)  ## drive the built-in model over the quick suite, score the pictures, write the report
 	$(BIN)/audit run --suite quick --generator builtin:ldm --guidance 1,3,6 --steps 10,25 --replicates 2 --out runs/quickstart
 
-test: $(READY)  ## everything that ends within minutes
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+test: $(READY)  ## everything that ends within minutes, JOBS files at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow and not gpu"
 
 slow: $(READY)  ## the proofs that take longer
 	$(BIN)/python -m pytest -q -m "slow"

@@ -22,6 +22,7 @@ INPUT_ERRORS = {
     "audit.calibrate": "CalibrationError",
     "audit.cards": "CardError",
     "audit.compare": "CompareError",
+    "audit.engines.depot": "DepotError",
     "audit.engines.work": "EngineError",
     "audit.merge": "MergeError",
     "audit.modelcard": "ModelCardError",

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from audit import cli
-from audit.engines.depot import INPUTS, SHARDS, Depot
+from audit.engines.depot import INPUTS, SHARDS, Depot, DepotError
 from audit.engines.lender import Lender
-from audit.engines.work import EngineError, Work
+from audit.engines.work import Work
 from audit.engines.workers import Errand, Maker, Scorer
 from audit.images import encode_webp
 from audit.progress import Watch
@@ -174,7 +174,7 @@ def test_a_damaged_shard_in_a_depot_is_named_and_made_again(tmp_path: Path, url:
     ],
 )
 def test_a_depot_that_cannot_be_reached_is_told_in_a_line_without_its_secrets(url: str, told: str) -> None:
-    with pytest.raises(EngineError, match=told) as caught:
+    with pytest.raises(DepotError, match=told) as caught:
         Depot(url).check()
     assert "secret" not in str(caught.value)
 
@@ -183,9 +183,9 @@ def test_a_depot_that_cannot_be_written_says_which_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "x").write_text("x")
-    with pytest.raises(EngineError, match=r"cannot write x \("):
+    with pytest.raises(DepotError, match=r"cannot write x \("):
         Depot(f"file://{tmp_path}/file/run").send(tmp_path / "run", "x")
-    with pytest.raises(EngineError, match=r"cannot read images/shard-00000\.parquet"):
+    with pytest.raises(DepotError, match=r"cannot read images/shard-00000\.parquet"):
         Depot(f"file://{tmp_path}").fetch(tmp_path / "run", "images/shard-00000.parquet")
     assert [path.name for path in (tmp_path / "run").rglob("*") if path.is_file()] == ["x"]
 

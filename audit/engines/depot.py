@@ -14,13 +14,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from audit.engines.work import EngineError
 from audit.redact import redact
 from audit.store import RunFolder, writing
 from audit.tables import write_aside
 
 SHARDS = re.compile(r"(images/shard-\d{5,}|scores/[A-Za-z0-9_.-]+/shard-\d{5,})\.parquet")
 INPUTS = re.compile(r"inputs/[0-9a-f]+\.webp")
+
+
+class DepotError(ValueError):
+    """A depot that cannot be reached, written or read; the message says which file, and what its service told."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Depot:
         """Ask for the folder, which need not be there yet.
 
         Raises:
-            EngineError: no such scheme, its package is not installed, or the service refuses or does not answer.
+            DepotError: no such scheme, its package is not installed, or the service refuses or does not answer.
         """
         system, root = self._place
         with self._told("cannot reach it"):
@@ -81,7 +84,7 @@ class Depot:
         try:
             system, root = url_to_fs(self.url)
         except (ImportError, ValueError, OSError) as error:  # no such scheme, or its package is not here
-            raise EngineError(f"depot {redact(self.url)}: {redact(str(error))}") from error
+            raise DepotError(f"depot {redact(self.url)}: {redact(str(error))}") from error
         return system, str(root)
 
     @contextmanager
@@ -90,4 +93,4 @@ class Depot:
             yield
         except Exception as error:
             told = " ".join(redact(str(error)).split())[:300] or type(error).__name__
-            raise EngineError(f"depot {redact(self.url)}: {what} ({told})") from error
+            raise DepotError(f"depot {redact(self.url)}: {what} ({told})") from error

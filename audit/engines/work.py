@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from audit import images
 from audit.config import RunConfig
+from audit.engines.depot import Depot
 from audit.generate import drawn, picture_of
 from audit.plan import Shard
 from audit.progress import Watch
@@ -21,9 +21,6 @@ from audit.survey import Survey
 from audit.tables import Identity
 from audit.types import Artifact, Score
 from generators.api import Generator, Pixels
-
-if TYPE_CHECKING:
-    from audit.engines.depot import Depot
 
 
 class EngineError(ValueError):

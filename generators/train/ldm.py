@@ -237,7 +237,9 @@ def train(
     """
     model.to(recipe.device)
     watched = () if latents.places is None else watch(model.unet)
-    reader = None if latents.places is None else taught(latents, out / "reader.pt")
+    reader = None
+    if latents.places is not None:
+        reader = taught(latents.clean, latents.tokens, latents.places, out / "reader.pt")
     average = Average(model.parameters(), 0.9995)
     if recipe.compiled:
         # Not the text encoder: compiled threads would fight over the gradient of the one padding token.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,6 @@ from generators.studio import lettering
 from generators.train.checkpoint import restore, save
 from generators.train.data import Scenes
 from generators.train.tokenizer import CONTEXT
-
-if TYPE_CHECKING:
-    from generators.train.ldm import Latents
 
 NONE = -1
 HEADS = 2  # of four: those that are taught
@@ -82,8 +79,9 @@ def looking(watched: Sequence[Watched], places: Tensor, weight: Tensor) -> Tenso
     index = places.clamp(min=0)[:, None, None].expand(-1, HEADS, -1, -1, -1)
     total = weight.new_zeros(())
     for eye in watched:
-        assert eye.seen is not None
-        heads = eye.seen.unflatten(0, (len(places), -1))[:, :HEADS].float()
+        seen, eye.seen = eye.seen, None  # kept, it would be copied along with the model
+        assert seen is not None
+        heads = seen.unflatten(0, (len(places), -1))[:, :HEADS].float()
         side = math.isqrt(heads.shape[2])
         coarse = heads.transpose(2, 3).unflatten(3, (side, side))
         fine = coarse.repeat_interleave(places.shape[1] // side, 3).repeat_interleave(places.shape[2] // side, 4)
@@ -191,27 +189,32 @@ class Reader(nn.Module):
         return logits
 
 
-def taught(latents: Latents, file: Path, *, steps: int = 900, batch: int = 64) -> Reader:
-    """A reader that has learnt from the letters of these latents, kept in a file beside the training."""
-    assert latents.places is not None
+def taught(clean: Tensor, tokens: Tensor, places: Tensor, file: Path, *, steps: int = 900, batch: int = 64) -> Reader:
+    """A reader that has learnt from the letters of these latents, kept in a file beside the training.
+
+    Args:
+        clean: latents (n, C, rows, columns).
+        tokens: of each wording (n, wordings, CONTEXT) int64.
+        places: as `places_of` gives them.
+    """
     torch.manual_seed(0)
-    reader = Reader(latents.clean.shape[1])
-    reader.to(latents.clean.device)
+    reader = Reader(clean.shape[1])
+    reader.to(clean.device)
     if kept := restore(file):
         reader.load_state_dict(kept)
         reader.eval().requires_grad_(False)
         return reader
-    lettered = (latents.places != NONE).flatten(1).any(dim=1).nonzero().squeeze(1)
+    lettered = (places != NONE).flatten(1).any(dim=1).nonzero().squeeze(1)
     optimiser = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.01)
     plan = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for step in range(steps):
         rng = np.random.default_rng([11, step])
         rows = lettered[torch.from_numpy(rng.integers(0, len(lettered), batch)).to(lettered.device)]
-        stream = torch.Generator(latents.clean.device).manual_seed(step)
+        stream = torch.Generator(clean.device).manual_seed(step)
         blur = torch.rand((batch, 1, 1, 1), generator=stream, device=rows.device) * BLUR
-        noise = torch.randn(latents.clean[rows].shape, generator=stream, device=rows.device)
-        letters = letters_at(latents.tokens[rows, 0], latents.places[rows, 0].long())
-        error = nn.functional.cross_entropy(reader(latents.clean[rows] + blur * noise), letters, ignore_index=NONE)
+        noise = torch.randn(clean[rows].shape, generator=stream, device=rows.device)
+        letters = letters_at(tokens[rows, 0], places[rows, 0].long())
+        error = nn.functional.cross_entropy(reader(clean[rows] + blur * noise), letters, ignore_index=NONE)
         optimiser.zero_grad()
         error.backward()
         optimiser.step()

@@ -194,22 +194,22 @@ def spelt(count: int) -> Latents:
 
 def test_a_reader_learns_to_read_and_is_kept(tmp_path):
     latents = spelt(16)
-    reader = taught(latents, tmp_path / "reader.pt", steps=40, batch=8)
+    reader = taught(latents.clean, latents.tokens, latents.places, tmp_path / "reader.pt", steps=150, batch=8)
     letters = letters_at(latents.tokens[:, 0], latents.places[:, 0].long())
     assert (reader(latents.clean).argmax(dim=1) == letters).float().mean() > 0.95
-    again = taught(latents, tmp_path / "reader.pt", steps=0)
+    again = taught(latents.clean, latents.tokens, latents.places, tmp_path / "reader.pt", steps=0)
     assert torch.equal(again(latents.clean), reader(latents.clean))
     assert not any(each.requires_grad for each in again.parameters())
     weight = torch.ones(16)
     right, wrong = (misread(reader, latents.clean.roll(by, dims=0), letters, weight) for by in (0, 1))
-    assert right < 0.2 < 1 < wrong
+    assert right < 0.3 < 1 < wrong
     assert misread(reader, latents.clean, torch.full_like(letters, NONE), weight) == 0
     assert misread(reader, latents.clean.roll(1, dims=0), letters, torch.zeros(16)) == 0
 
 
 def test_training_with_letters_leaves_an_ordinary_model(tmp_path, lettered):
     kept = []
-    taught(lettered, tmp_path / "reader.pt", steps=1, batch=2)
+    taught(lettered.clean, lettered.tokens, lettered.places, tmp_path / "reader.pt", steps=1, batch=2)
     recipe = Recipe(minutes=0.03, batch=2, rate=1e-4)
     model = Model()
     train(model, lettered, recipe, out=tmp_path, keep=lambda folder: kept.append(folder.name))
