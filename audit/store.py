@@ -192,6 +192,14 @@ class RunFolder:
         found = sorted((self.path / "scores" / audit).glob("shard-*.parquet"))
         return {int(path.stem.removeprefix("shard-")): path for path in found}
 
+    def input_files(self) -> list[Path]:
+        """Every picture that prompts bring."""
+        return sorted((self.path / "inputs").glob("*.webp"))
+
+    def shard_files(self) -> list[Path]:
+        """Every shard of pictures of this plan and of scores that is there."""
+        return sorted([*self.image_files(), *(self.path / "scores").glob("*/shard-*.parquet")])
+
     def image_files(self) -> list[Path]:
         """Every shard of pictures of this plan that is there."""
         return sorted((self.path / "images").glob("shard-*.parquet"))

@@ -21,8 +21,7 @@ class Lender:
         self._choices = self._bench.choices
         self._lent: set[str] = set()
         if work.depot:
-            for path in sorted((work.folder.path / "inputs").glob("*.webp")):
-                self.lend([self._name(path)])
+            self.lend([self._name(path) for path in work.folder.input_files()])
 
     def settled(self, shard: Shard) -> bool:
         """With a depot: whether a complete shard's scores all hold, so that it need not travel."""

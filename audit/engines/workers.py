@@ -90,13 +90,13 @@ class Errand:
         known = {name: _mark(self.depot.fetch(root, name)) for name in names}
         try:
             yield
-            for path in shard_files(folder):
+            for path in folder.shard_files():
                 name = path.relative_to(root).as_posix()
                 if _mark(path) != known.get(name):
                     self.depot.send(root, name)
                     sent.append(name)
         finally:
-            for path in [*shard_files(folder), *folder.earlier_files()]:
+            for path in [*folder.shard_files(), *folder.earlier_files()]:
                 path.unlink()
 
 
@@ -104,11 +104,6 @@ def _mark(path: Path) -> tuple[int, int]:
     """What changes when a file is replaced."""
     told = path.stat()
     return told.st_ino, told.st_mtime_ns
-
-
-def shard_files(folder: RunFolder) -> list[Path]:
-    """Every shard of pictures and of scores that is there."""
-    return sorted([*folder.image_files(), *(folder.path / "scores").glob("*/shard-*.parquet")])
 
 
 @dataclass(frozen=True)

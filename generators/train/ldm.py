@@ -23,7 +23,19 @@ from generators.schedule import TRAIN_STEPS, cosine
 from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
 from generators.train.data import Scenes, joined, read_facts, read_scenes
-from generators.train.letters import DRAWN, LOOKED, NONE, READ, letters_at, looking, misread, places_of, taught, watch
+from generators.train.letters import (
+    DRAWN,
+    LOOKED,
+    NONE,
+    READ,
+    Watched,
+    letters_at,
+    looking,
+    misread,
+    places_of,
+    taught,
+    watch,
+)
 from generators.train.loop import Recipe, recipe_arguments, train_for
 from generators.train.text import TEXT, bare, empty_tokens, text_tower, tokens_of
 from generators.train.tokenizer import byte_tokenizer
@@ -236,9 +248,10 @@ def train(
     Where the latents say where letters stand, the text attention is taught to look at them.
     """
     model.to(recipe.device)
-    watched = () if latents.places is None else watch(model.unet)
+    watched: tuple[Watched, ...] = ()
     reader = None
     if latents.places is not None:
+        watched = watch(model.unet)
         reader = taught(latents.clean, latents.tokens, latents.places, out / "reader.pt")
     average = Average(model.parameters(), 0.9995)
     if recipe.compiled:
@@ -247,21 +260,21 @@ def train(
 
     def loss(step: int) -> Tensor:
         batch = batch_of(latents, step, recipe.batch, odds)
-        made: list[Tensor] = []
+        alpha, sigma = weights_at(batch.timestep)
+        made: list[Tensor] = []  # the clean latents, as the model makes them out
 
         def predict(noisy: Tensor) -> Tensor:
-            made.append(model(noisy, batch.timestep, batch.tokens))
-            return made[0]
+            velocity: Tensor = model(noisy, batch.timestep, batch.tokens)
+            made.append(alpha * noisy - sigma * velocity.float())
+            return velocity
 
         with recipe.forward():
             error = loss_of(batch, predict).mean()
         if batch.places is None or reader is None:
             return error
-        alpha, sigma = weights_at(batch.timestep)
-        clean = alpha * (alpha * batch.clean + sigma * batch.noise) - sigma * made[0].float()
         letters, weight = letters_at(batch.tokens, batch.places), alpha.flatten()
         looked = looking(watched, batch.places, weight)
-        return error + LOOKED * looked + READ * misread(reader, clean, letters, weight)
+        return error + LOOKED * looked + READ * misread(reader, made[0], letters, weight)
 
     def after(progress: float) -> None:
         if progress >= early and not (out / "early").exists():

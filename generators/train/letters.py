@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -131,7 +132,8 @@ def letter_map(text: str, font: str, corners: NDArray[np.float64], side: int = 1
     middles = (np.arange(side) + 0.5) * CELL
     x, y = np.meshgrid(middles, middles)
     flat = np.stack([x.ravel(), y.ravel(), np.ones(side * side)])
-    u, v, w = np.linalg.inv(_from_square(corners)) @ flat
+    square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], dtype=np.float32)
+    u, v, w = cv2.getPerspectiveTransform(corners.astype(np.float32), square) @ flat
     u, v = u / w, v / w
     made = np.full(side * side, NONE)
     for index, (left, top, right, low) in enumerate(boxes):
@@ -162,14 +164,6 @@ def _boxes(text: str, font: str, aspect: float) -> list[tuple[float, float, floa
             left += wide
         boxes.append((0.0, 0.0, 0.0, 0.0))  # the space at which the line was broken
     return boxes[:-1]
-
-
-def _from_square(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The homography (3, 3) that takes (0, 0), (1, 0), (1, 1), (0, 1) to four corners (4, 2)."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
-    across = np.array([[x1 - x2, x3 - x2], [y1 - y2, y3 - y2]])
-    g, h = np.linalg.solve(across, [x0 - x1 + x2 - x3, y0 - y1 + y2 - y3])
-    return np.array([[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]])
 
 
 class Reader(nn.Module):
