@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.statistics.near import tiles
 from audit.statistics.resample import (
     FEWEST_GROUPS,
     GROUPS,
@@ -27,34 +29,110 @@ from audit.types import Interval
 
 TILE = 1024
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 
 class Kernel(Protocol):
-    """A kernel of rows (n, d) and (m, d): its values (n, m), and those of each row with itself, (n,)."""
+    """A kernel k of rows (n, d) and (m, d).
 
-    def __call__(self, one: Floats, two: Floats) -> Floats:
-        """k of every pair."""
+    Σ k over all pairs of two sets is `whole` of them and `tile` of all their parts; of one and the same set, or part,
+    a row's pair with itself is left out.
+    """
+
+    def laid(self, one: Floats, two: Floats) -> tuple[Any, Any]:
+        """Both sets as the sums take them; parts of them are taken as of arrays."""
+
+    def whole(self, one: Any, two: Any) -> float:
+        """What of Σ k needs no pairs."""
+
+    def tile(self, one: Any, two: Any) -> float:
+        """The rest of Σ k."""
 
     def alone(self, rows: Floats) -> Floats:
-        """k(x, x)."""
+        """k(x, x) of each row (n,)."""
 
 
 @dataclass(frozen=True)
 class Cubic:
-    """(x·y/d + 1)³: the kernel of KID (Bińkowski et al. 2018)."""
+    """(x·y/d + 1)³: the kernel of KID (Bińkowski et al. 2018).
 
-    def __call__(self, one: Floats, two: Floats) -> Floats:
-        """k of every pair."""
-        inner = one @ two.T
-        inner /= one.shape[1]
-        inner += 1
-        cube = inner * inner
-        cube *= inner
-        return cube
+    Where a and b are the rows less a common middle, x·y/d + 1 = g + l + m, of which g = a·b/d is small and l and m are
+    a number for each row. In the sum of (g + l + m)³ the terms without g, and with g alone, need no pairs and are
+    float64. For those with g² and g³ products in float32 are good enough: what float32 loses is a share of them.
+    """
+
+    def laid(self, one: Floats, two: Floats) -> tuple[Moved, Moved]:
+        """Moved to the middle of both, and divided so that no value is above 1."""
+        middle = (one.mean(axis=0) + two.mean(axis=0)) / 2
+        unit = max(float(np.square(rows).sum(axis=1).max()) for rows in (one, two)) / one.shape[1] + 1
+        return Moved.of(one, middle, unit), Moved.of(two, middle, unit)
+
+    def whole(self, one: Moved, two: Moved) -> float:
+        """Σ (l + m)³ + 3 g (l + m)²."""
+        (n, l1, l2, l3), (m, m1, m2, m3) = one.powers, two.powers
+        a, b = one.weighted, two.weighted
+        pairs = float(a[2] @ b[0] + 2 * (a[1] @ b[1]) + a[0] @ b[2])
+        found = l3 * m + 3 * l2 * m1 + 3 * l1 * m2 + n * m3 + 3 * pairs
+        if one is two:
+            twice = 2 * one.lift
+            own = (np.square(one.rows).sum(axis=1) / one.rows.shape[1] + 1) / one.unit - twice
+            found -= float((twice**3 + 3 * own * twice**2).sum())
+        return found * one.unit**3
+
+    def tile(self, one: Moved, two: Moved) -> float:
+        """Σ 3 g² (l + m) + g³."""
+        g = one.low @ two.low.T
+        if one is two:
+            np.fill_diagonal(g, 0)
+        squares = g * g
+        rows, columns = squares.sum(axis=1).astype(np.float64), squares.sum(axis=0).astype(np.float64)
+        cubes = np.einsum("nm,nm->n", squares, g).sum(dtype=np.float64)
+        return (3 * float(rows @ one.lift + columns @ two.lift) + float(cubes)) * one.unit**3
 
     def alone(self, rows: Floats) -> Floats:
         """k(x, x)."""
         return np.asarray((np.square(rows).sum(axis=1) / rows.shape[1] + 1) ** 3)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Rows (n, d) of which (x·y/d + 1) / unit is low·low + lift + lift.
+
+    low: rows less `middle`, float32 (n, d); lift: float64 (n,).
+    """
+
+    rows: Floats
+    middle: Floats
+    low: Singles
+    lift: Floats
+    unit: float
+
+    @classmethod
+    def of(cls, rows: Floats, middle: Floats, unit: float) -> Moved:
+        """Without a second float64 copy of the rows."""
+        size = rows.shape[1]
+        low = np.empty(rows.shape, dtype=np.float32)
+        for part in tiles(len(rows), TILE):
+            low[part] = (rows[part] - middle) / np.sqrt(size * unit)
+        return cls(rows, middle, low, ((rows @ middle - middle @ middle / 2) / size + 0.5) / unit, unit)
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def __getitem__(self, part: slice | NDArray[np.bool_]) -> Moved:
+        return Moved(self.rows[part], self.middle, self.low[part], self.lift[part], self.unit)
+
+    @cached_property
+    def powers(self) -> list[float]:
+        """Σ lift^k for k = 0..3."""
+        return [float((self.lift**k).sum()) for k in range(4)]
+
+    @cached_property
+    def weighted(self) -> Floats:
+        """Σ lift^k a / √(d · unit) for k = 0..2; (3, d)."""
+        powers = self.lift ** np.arange(3)[:, None]
+        made = powers @ self.rows - powers.sum(axis=1)[:, None] * self.middle
+        return np.asarray(made / np.sqrt(len(self.middle) * self.unit))
 
 
 @dataclass(frozen=True)
@@ -63,10 +141,21 @@ class Gaussian:
 
     sigma: float = 10.0
 
-    def __call__(self, one: Floats, two: Floats) -> Floats:
-        """k of every pair."""
+    def laid(self, one: Floats, two: Floats) -> tuple[Floats, Floats]:
+        """As they are."""
+        return one, two
+
+    def whole(self, one: Floats, two: Floats) -> float:
+        """Nothing."""
+        return 0.0
+
+    def tile(self, one: Floats, two: Floats) -> float:
+        """Σ k."""
         squared = np.square(one).sum(axis=1)[:, None] + np.square(two).sum(axis=1)[None] - 2 * (one @ two.T)
-        return np.asarray(np.exp(-np.maximum(squared, 0) / (2 * self.sigma**2)))
+        found = np.exp(-np.maximum(squared, 0) / (2 * self.sigma**2))
+        if one is two:
+            np.fill_diagonal(found, 0)
+        return float(found.sum())
 
     def alone(self, rows: Floats) -> Floats:
         """k(x, x) = 1."""
@@ -132,8 +221,9 @@ class Sums:
         self, one: Floats, two: Floats, group: NDArray[np.int64], other: NDArray[np.int64], kernel: Kernel
     ) -> None:
         self.counts = np.bincount(group), np.bincount(other)
-        parts = [one[group == g] for g in range(len(self.counts[0]))]
-        others = [two[other == g] for g in range(len(self.counts[1]))]
+        laid = kernel.laid(one, two)
+        parts = [laid[0][group == g] for g in range(len(self.counts[0]))]
+        others = [laid[1][other == g] for g in range(len(self.counts[1]))]
         self.within = _between(parts, kernel)
         self.other = _between(others, kernel)
         self.across = np.array([[_sum(a, b, kernel) for b in others] for a in parts])
@@ -172,26 +262,24 @@ def _left(sums: Floats, counts: NDArray[np.int64], without: int | None) -> tuple
     return float(sums[np.ix_(kept, kept)].sum()), int(counts[kept].sum())
 
 
-def _between(parts: list[Floats], kernel: Kernel) -> Floats:
+def _between(parts: list[Any], kernel: Kernel) -> Floats:
     sums = np.zeros((len(parts), len(parts)))
     for i, a in enumerate(parts):
-        sums[i, i] = _sum_within(a, kernel) - float(kernel.alone(a).sum())
+        sums[i, i] = _sum_within(a, kernel)
         for j in range(i):
             sums[i, j] = sums[j, i] = _sum(a, parts[j], kernel)
     return sums
 
 
-def _sum(one: Floats, two: Floats, kernel: Kernel) -> float:
+def _sum(one: Any, two: Any, kernel: Kernel) -> float:
     """Σ over all pairs, TILE × TILE at a time."""
-    return sum(
-        float(kernel(one[i : i + TILE], two[j : j + TILE]).sum())
-        for i in range(0, len(one), TILE)
-        for j in range(0, len(two), TILE)
-    )
+    parts = [(i, j) for i in tiles(len(one), TILE) for j in tiles(len(two), TILE)]
+    return kernel.whole(one, two) + sum(kernel.tile(one[i], two[j]) for i, j in parts)
 
 
-def _sum_within(rows: Floats, kernel: Kernel) -> float:
-    """Σ over all pairs of one set, which is symmetric: tiles above the diagonal count twice."""
-    tiles = [rows[start : start + TILE] for start in range(0, len(rows), TILE)]
-    diagonal = sum(float(kernel(tile, tile).sum()) for tile in tiles)
-    return diagonal + 2 * sum(_sum(tile, tiles[j], kernel) for i, tile in enumerate(tiles) for j in range(i))
+def _sum_within(rows: Any, kernel: Kernel) -> float:
+    """Σ over all pairs of different rows of one set, which is symmetric: tiles above the diagonal count twice."""
+    parts = [rows[part] for part in tiles(len(rows), TILE)]
+    diagonal = sum(kernel.tile(part, part) for part in parts)
+    below = sum(kernel.tile(part, parts[j]) for i, part in enumerate(parts) for j in range(i))
+    return kernel.whole(rows, rows) + diagonal + 2 * below

@@ -44,7 +44,7 @@ def kernel(sample: Any, reference: Any) -> list[Figure]:
     whole = kid_features_to_metric(
         torch.from_numpy(sample), torch.from_numpy(reference), kid_subsets=1, kid_subset_size=len(sample), verbose=False
     )
-    agree("KID against torch-fidelity with one subset of all rows", ours, whole["kernel_inception_distance_mean"], 1e-9)
+    agree("KID against torch-fidelity with one subset of all rows", ours, whole["kernel_inception_distance_mean"], 1e-7)
     mean, deviation = (float(each) for each in metric.compute())
     must(
         f"KID {ours} lies within 4 standard errors of torchmetrics' {mean}",

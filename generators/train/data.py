@@ -37,7 +37,7 @@ class Scenes:
 def read_scenes(folder: Path, split: str, *, size: int = 128, limit: int | None = None) -> Scenes:
     """Every scene of a split ("train" or "held_out"), box-halved down to `size` pixels; cached beside the shards."""
     cache = folder / f"{split}-{size}{'' if limit is None else f'-{limit}'}.npz"
-    if cache.is_file():
+    if _fresh(cache, folder / split):
         kept = np.load(cache)
         captions = tuple(tuple(words) for words in json.loads(str(kept["captions"])))
         return Scenes(kept["images"], captions, tuple(kept["families"].tolist()), kept["seeds"])
@@ -95,7 +95,7 @@ class Controls:
 def read_controls(folder: Path, split: str) -> Controls:
     """What the control pictures of every scene of a split are drawn from; cached beside the shards."""
     cache = folder / f"{split}-controls.npz"
-    if cache.is_file():
+    if _fresh(cache, folder / split):
         kept = np.load(cache)
         return Controls(np.unpackbits(kept["edges"], axis=2).astype(bool), tuple(json.loads(str(kept["points"]))))
     from generators.studio.controls import edge_map
@@ -109,6 +109,14 @@ def read_controls(folder: Path, split: str) -> Controls:
             points.append(json.loads(row["annotations"])["points"])
     np.savez(cache, edges=np.packbits(np.stack(edges), axis=2), points=json.dumps(points))
     return Controls(np.stack(edges), tuple(points))
+
+
+def _fresh(cache: Path, shards: Path) -> bool:
+    """Whether a cache is there and no shard came after it; where there are no shards it is all there is."""
+    if not cache.is_file():
+        return False
+    written = cache.stat().st_mtime_ns
+    return all(shard.stat().st_mtime_ns <= written for shard in shards.glob("*.parquet"))
 
 
 def wordings(family: str, recorded: str, asked: dict[str, Any], seed: int) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ DROPPED = 0.1  # share of captions replaced by the empty one, for guidance: Ho &
 SNR_CAP = 5.0
 OFTEN = {"signs": 2.0}  # family -> how often as often its scenes are shown: spelling is learnt slowest
 PREDICTION = "v_prediction"
+DECAY = 0.998  # of the averaged weights: a training on two cores takes some 4,000 steps
 
 
 class Model(nn.Module):
@@ -253,7 +254,7 @@ def train(
     if latents.places is not None:
         watched = watch(model.unet)
         reader = taught(latents.clean, latents.tokens, latents.places, out / "reader.pt")
-    average = Average(model.parameters(), 0.9995)
+    average = Average(model.parameters(), DECAY)
     if recipe.compiled:
         # Not the text encoder: compiled threads would fight over the gradient of the one padding token.
         model.unet.compile()
