@@ -2,8 +2,9 @@
 
     python benchmarks/bench.py [PART ...] [--quick]
 
-Parts: distances, neighbours, features, pictures, runs, growth. A missed goal is told; only arms that do not compute the
-same end it with 1. `--quick` takes small sizes, keeps nothing, and misses goals that hold at full size.
+Parts: distances, neighbours, features, pictures, runs, growth, and what are programs of their own: report, sweep, sd15.
+The last two compare on a GPU where there is one. A missed goal is told; only arms that do not compute the same end it
+with 1. `--quick` takes small sizes, keeps nothing, and misses goals that hold at full size.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ import argparse
 import importlib
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 PARTS = ("distances", "neighbours", "features", "pictures", "runs", "growth")
+PROGRAMS = {"report": ["--pictures", "400", "--repeats", "1"], "sweep": ["--repeats", "1"], "sd15": []}
+"""Those that run by themselves, with threads and results of their own; what makes them quick."""
 THREADS = "1"
 """Of every arm: on a machine that does other things too, two threads wait for each other and time that instead."""
+PINNED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def told(part: str, quick: bool) -> dict[str, Any]:
@@ -37,6 +43,9 @@ def run(parts: list[str], quick: bool) -> int:
     wrong = 0
     for part in parts:
         print(f"\n{part}", flush=True)
+        if part in PROGRAMS:
+            wrong += alone(part, quick)
+            continue
         try:
             found = told(part, quick)
         except WrongError as error:
@@ -49,18 +58,31 @@ def run(parts: list[str], quick: bool) -> int:
     return wrong
 
 
+def alone(part: str, quick: bool) -> int:
+    """Run a program of its own; 1 where it does not end with 0."""
+    program = Path(__file__).parent / "speed" / f"{part}.py"
+    free = {name: value for name, value in os.environ.items() if name not in PINNED}
+    with tempfile.TemporaryDirectory() as folder:
+        small = [*PROGRAMS[part], "--out", str(Path(folder) / "result.json")] if quick else []
+        ended = subprocess.run([sys.executable, "-W", "ignore", str(program), *small], env=free, check=False)
+    if ended.returncode:
+        print(f"WRONG  {part} ended with {ended.returncode}", flush=True)
+    return int(ended.returncode != 0)
+
+
 def main() -> None:
     """Pin the threads before anything that computes is imported, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join([*PARTS, *PROGRAMS]))
     parser.add_argument("--quick", action="store_true", help="small sizes, nothing kept")
     chosen = parser.parse_args()
+    every = [*PARTS, *PROGRAMS]
     for part in chosen.parts:
-        if part not in PARTS:
-            parser.error(f"no part named {part!r}; there are {', '.join(PARTS)}")
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), THREADS)
+        if part not in every:
+            parser.error(f"no part named {part!r}; there are {', '.join(every)}")
+    os.environ |= dict.fromkeys(PINNED, THREADS)
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    sys.exit(min(1, run(chosen.parts or list(PARTS), chosen.quick)))
+    sys.exit(min(1, run(chosen.parts or every, chosen.quick)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The report of a large run: seconds to render, size of the page, and seconds until a browser lets one work with it.
 
-    python benchmarks/speed/report.py [--pictures 20000] [--folder RUN]
+    python benchmarks/speed/report.py [--pictures 20000] [--folder RUN] [--out FILE]
 
 Makes up a run through the store, in the shards that `audit run` writes: two generators, two guidances, two replicates,
 five audits of single pictures and one of feature vectors; 20,000 pictures make 100,000 scores and 20,000 vectors. A
@@ -225,6 +225,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the run is made, or lies already; default: a temporary one")
+    parser.add_argument("--out", type=Path, help="where the result is written")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary) / "run"
@@ -242,7 +243,7 @@ def main() -> None:
             median = {"wall": float(np.median(opened))}
             figures.append(goal("open in Chromium until a filter answers", median, OPEN_GOAL, "s"))
         counts = {"pictures": chosen.pictures, "scores": 5 * chosen.pictures}
-        write("report", {"figures": figures, **counts, "sections": of_sections(folder)})
+        write("report", {"figures": figures, **counts, "sections": of_sections(folder)}, out=chosen.out)
 
 
 if __name__ == "__main__":
