@@ -11,6 +11,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from generators.api import Pixels, Settings
 
 T = TypeVar("T")
 FORMAT = 1
+READERS = 4  # threads that read shards: most of a small file's reading is done outside the interpreter
 
 
 class StoreError(ValueError):
@@ -316,7 +318,8 @@ class RunFolder:
 
     def _joined(self, files: Iterable[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
         """Many small files as one table, which becomes a frame much faster than each of them would."""
-        parts = [self._read(path, lambda p: read_table(p, columns, schema).select(columns)) for path in files]
+        with ThreadPoolExecutor(min(READERS, os.cpu_count() or 1)) as pool:
+            parts = pool.map(lambda p: self._read(p, lambda q: read_table(q, columns, schema).select(columns)), files)
         joined: pd.DataFrame = pa.concat_tables([schema.empty_table().select(columns), *parts]).to_pandas()
         return joined
 
