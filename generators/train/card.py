@@ -31,6 +31,7 @@ from generators.train.data import Scenes, read_controls, read_scenes
 COLUMNS, ROWS = 12, 6
 SIDE = 128  # pixels a picture has on the sheet
 SETTINGS = Settings(guidance=3.0, steps=25)
+KEPT = ("README.md", "controlnet")  # of what ships: what no training of the model writes
 Sheet = dict[str, list[Pixels]]
 """File name -> pictures in reading order."""
 
@@ -140,13 +141,11 @@ def loss_curve(losses: NDArray[np.float64], out: Path) -> None:
 
 
 def ship(data: Path, model: Path, out: Path) -> None:
-    """Copy a model, its facts and its sheets to where they ship from; the card's words stay."""
-    card = out / "README.md"
-    words = card.read_text(encoding="utf-8") if card.is_file() else None
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(model, out)
-    if words is not None:
-        card.write_text(words, encoding="utf-8")
+    """Copy a model, its facts and its sheets to where they ship from; the card's words and a control branch stay."""
+    for old in out.iterdir() if out.is_dir() else ():
+        if old.name not in KEPT:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    shutil.copytree(model, out, dirs_exist_ok=True)
     facts = json.loads((model.parent / "training.json").read_text(encoding="utf-8"))
     (out / "training.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
     loss_curve(np.array([row[:2] for row in facts["losses"]]), out / "loss.png")
