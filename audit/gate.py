@@ -14,6 +14,7 @@ Source: non-inferiority as in Wellek 2010; Holm 1979.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -28,6 +29,7 @@ from audit.store import RunFolder
 from audit.types import Json
 
 Status = Literal["pass", "fail", "inconclusive"]
+SIGNED = ("mean", "rate")  # statistics whose harm is tested by flipping the signs of prompts
 EXIT: dict[Status, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 
@@ -205,12 +207,29 @@ def _settled(each: Judgement, policy: Policy) -> Judgement:
         return replace(each, status="pass", reason=f"shown to be less harm than the margin{worse}")
     if each.p_harm <= policy.alpha:
         return replace(each, status="fail", reason="worse, and it may be more than the margin")
+    few = _too_few_prompts(each, policy)
+    if few:
+        more = math.ceil(each.comparison.pairs * few / each.comparison.prompts)
+        told = f"too few prompts to tell: {each.comparison.prompts} may all agree by chance; {few} would settle it"
+        return replace(each, status="inconclusive", reason=told, needed=more)
     error = each.comparison.difference.error or 0.0
     gap = abs(each.primary.margin - max(each.harm, 0.0))
     pairs = needed(each.comparison.pairs, error, gap, alpha=policy.alpha, power=policy.power)
     pairs = pairs and max(pairs, each.comparison.pairs + 1)
     settles = f"about {pairs:,} pairs would settle it" if pairs else "the harm seen is just the margin"
     return replace(each, status="inconclusive", reason=f"too few pictures to tell: {settles}", needed=pairs)
+
+
+def _too_few_prompts(each: Judgement, policy: Policy) -> int:
+    """How many prompts it takes where harm beyond the margin is seen, but all signs of so few may agree by chance.
+
+    0 where their number is not what stands in the way. Harm of means and rates is tested by flipping the signs of
+    prompts, so that k of them give no p-value below 2^-k, and Holm's first step multiplies it by the metrics.
+    """
+    if each.comparison.measure.statistic not in SIGNED or (each.harm_low or 0.0) <= each.primary.margin:
+        return 0
+    enough = math.ceil(math.log2(max(1, len(policy.primary)) / policy.alpha))
+    return enough if each.comparison.prompts < enough else 0
 
 
 def _notes(runs: Runs) -> list[str]:

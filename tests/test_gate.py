@@ -101,6 +101,18 @@ def test_too_much_noise_is_inconclusive_and_says_how_many_pictures_it_takes(tmp_
     assert f"{each.needed:,} pairs" in each.reason
 
 
+def test_harm_that_so_few_prompts_cannot_show_asks_for_prompts_not_for_pictures(tmp_path: Path) -> None:
+    few, policy = PROMPTS[:4], replace(POLICY, prompts=2, pairs=4)
+    verdict = gate(run(tmp_path / "a", prompts=few), run(tmp_path / "b", Tinted(-6, 1.0), prompts=few), policy)
+    [each] = verdict.judgements
+    assert each.status == "inconclusive"
+    assert "4 may all agree by chance; 5 would settle it" in each.reason
+    assert each.needed == 15
+    more = PROMPTS[:5]
+    told = gate(run(tmp_path / "c", prompts=more), run(tmp_path / "d", Tinted(-6, 1.0), prompts=more), policy)
+    assert told.judgements[0].status == "fail"
+
+
 def comparison(value: float, error: float, better: str = "lower") -> Comparison:
     from scipy import stats
 
