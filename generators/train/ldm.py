@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.schedule import TRAIN_STEPS, cosine
+from generators.studio.drawing import FAMILY_SHARES
 from generators.train.autoencoder import to_signal
 from generators.train.checkpoint import Average
 from generators.train.data import Scenes, joined, read_facts, read_scenes
@@ -352,6 +354,20 @@ def clip_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip", type=Path, help="open_clip folder whose text tower a fresh text encoder begins with")
 
 
+def frequency(said: str) -> tuple[str, float]:
+    """FAMILY=TIMES as typed: a family of scenes and how often as often it is shown."""
+    family, _, times = said.partition("=")
+    if family not in FAMILY_SHARES:
+        raise argparse.ArgumentTypeError(f"no family {family!r}; there are {', '.join(FAMILY_SHARES)}: signs=2")
+    try:
+        often = float(times)
+    except ValueError:
+        often = 0.0
+    if not 0 < often < math.inf:
+        raise argparse.ArgumentTypeError(f"{said!r} says no number above 0: {family}=2")
+    return family, often
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -359,7 +375,8 @@ def main() -> None:
     parser.add_argument("--autoencoder", type=Path, required=True, help="folder of the trained autoencoder")
     clip_argument(parser)
     parser.add_argument("--signs", type=Path, help="folder of a dataset whose signs are shown too")
-    parser.add_argument("--often", type=float, default=OFTEN["signs"], help="how often as often signs are shown")
+    told = "FAMILY=TIMES: how often as often its scenes are shown (default: signs=2)"
+    parser.add_argument("--often", nargs="+", type=frequency, default=list(OFTEN.items()), help=told)
     parser.add_argument("--early", type=float, default=0.02, help="share of the minutes after which to keep a copy")
     chosen = vars(parser.parse_args())
     data, autoencoder, out, clip, early = (chosen.pop(key) for key in ("data", "autoencoder", "out", "clip", "early"))
@@ -371,7 +388,7 @@ def main() -> None:
         (scenes := read_scenes(folder, "train"), places_of(scenes, read_facts(folder, "train"))) for folder in folders
     ]
     scenes, places = joined([scenes for scenes, _ in parts]), torch.cat([places for _, places in parts])
-    latents, odds = encode(scenes, autoencoder, recipe.device), odds_of(scenes.families, {"signs": often})
+    latents, odds = encode(scenes, autoencoder, recipe.device), odds_of(scenes.families, dict(often))
     latents = replace(latents, places=places.to(recipe.device))
     train(model, latents, recipe, out=out, keep=partial(export, model, autoencoder), early=early, odds=odds)
 

@@ -77,7 +77,7 @@ def test_kernel_distances_agree_with_torch_fidelity():
     found = metric.kid_features_to_metric(
         torch.tensor(one), torch.tensor(two), kid_subsets=1, kid_subset_size=80, verbose=False
     )
-    assert kid(one, two) == pytest.approx(found["kernel_inception_distance_mean"], rel=1e-9)
+    assert kid(one, two) == pytest.approx(found["kernel_inception_distance_mean"], rel=1e-7)
 
 
 @pytest.mark.parametrize("k", [3, 5])

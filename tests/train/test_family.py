@@ -170,6 +170,17 @@ def test_read_data_comes_back_from_its_cache(tmp_path, monkeypatch):
     assert again.points[1]["eyes"] == FACE["eyes"]
 
 
+def test_a_cache_does_not_outlive_a_shard_that_came_after_it(tmp_path):
+    from generators.studio.dataset import build, shards
+
+    def grown(count):
+        build(shards(tmp_path, scenes=count, held_out=0, size=64, shard=1), quiet=True)
+        return read_scenes(tmp_path, "train", size=64)
+
+    assert len(grown(1)) == 1
+    assert list(grown(2).seeds) == [0, 1]
+
+
 def test_attributes_are_counted_together(monkeypatch, tmp_path):
     import pyarrow as pa
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import fields
 
 import numpy as np
@@ -13,7 +14,7 @@ from generators.studio.drawing import halved
 from generators.train.autoencoder import reconstruction_loss, to_signal, unit_loss
 from generators.train.checkpoint import Average, restore, resume, save, snapshot
 from generators.train.clip import batch_rows
-from generators.train.ldm import Batch, Latents, Model, batch_of, earlier, export, loss_of
+from generators.train.ldm import Batch, Latents, Model, batch_of, earlier, export, frequency, loss_of, odds_of
 from generators.train.loop import PRECISIONS, Recipe, train_for
 from generators.train.tokenizer import CONTEXT, byte_tokenizer
 
@@ -226,3 +227,25 @@ def test_a_training_that_goes_on_tells_of_the_one_before(tmp_path):
     assert earlier(None) == earlier(tmp_path) == {}
     (tmp_path / "training.json").write_text('{"steps": 5, "scenes": 7, "losses": [[25, 0.5]], "before": {"steps": 3}}')
     assert earlier(tmp_path) == {"before": {"steps": 5, "scenes": 7, "before": {"steps": 3}}}
+
+
+def test_families_are_shown_as_often_as_asked():
+    often = dict([frequency("signs=2"), frequency("tabletop=3.5")])
+    odds = odds_of(("signs", "hands", "signs", "tabletop"), often)
+    assert odds.sum() == pytest.approx(1)
+    assert odds / odds[1] == pytest.approx([2, 1, 2, 3.5])
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("sign=2", "no family 'sign'; there are hands"),
+        ("signs", "no number above 0"),
+        ("signs=-1", "no number above 0"),
+        ("signs=inf", "no number above 0"),
+        ("signs=nan", "no number above 0"),
+    ],
+)
+def test_a_frequency_that_is_none_says_why(said, told):
+    with pytest.raises(ArgumentTypeError, match=told):
+        frequency(said)
