@@ -318,8 +318,12 @@ class RunFolder:
 
     def _joined(self, files: Iterable[Path], columns: Sequence[str], schema: pa.Schema) -> pd.DataFrame:
         """Many small files as one table, which becomes a frame much faster than each of them would."""
+
+        def part(path: Path) -> pa.Table:
+            return self._read(path, lambda p: read_table(p, columns, schema).select(columns))
+
         with ThreadPoolExecutor(min(READERS, os.cpu_count() or 1)) as pool:
-            parts = pool.map(lambda p: self._read(p, lambda q: read_table(q, columns, schema).select(columns)), files)
+            parts = pool.map(part, files)
         joined: pd.DataFrame = pa.concat_tables([schema.empty_table().select(columns), *parts]).to_pandas()
         return joined
 

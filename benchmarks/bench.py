@@ -23,6 +23,7 @@ from typing import Any
 PARTS = ("distances", "neighbours", "features", "pictures", "runs", "growth")
 PROGRAMS = {"report": ["--pictures", "400", "--repeats", "1"], "sweep": ["--repeats", "1"], "sd15": []}
 """Those that run by themselves, with threads and results of their own; what makes them quick."""
+EVERY = (*PARTS, *PROGRAMS)
 THREADS = "1"
 """Of every arm: on a machine that does other things too, two threads wait for each other and time that instead."""
 PINNED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -73,16 +74,15 @@ def alone(part: str, quick: bool) -> int:
 def main() -> None:
     """Pin the threads before anything that computes is imported, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join([*PARTS, *PROGRAMS]))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(EVERY))
     parser.add_argument("--quick", action="store_true", help="small sizes, nothing kept")
     chosen = parser.parse_args()
-    every = [*PARTS, *PROGRAMS]
     for part in chosen.parts:
-        if part not in every:
-            parser.error(f"no part named {part!r}; there are {', '.join(every)}")
+        if part not in EVERY:
+            parser.error(f"no part named {part!r}; there are {', '.join(EVERY)}")
     os.environ |= dict.fromkeys(PINNED, THREADS)
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    sys.exit(min(1, run(chosen.parts or every, chosen.quick)))
+    sys.exit(min(1, run(chosen.parts or list(EVERY), chosen.quick)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.statistics.near import tiles
+from audit.statistics.near import lengths, tiles
 from audit.statistics.resample import (
     FEWEST_GROUPS,
     GROUPS,
@@ -64,7 +64,7 @@ class Cubic:
     def laid(self, one: Floats, two: Floats) -> tuple[Moved, Moved]:
         """Moved to the middle of both, and divided so that no value is above 1."""
         middle = (one.mean(axis=0) + two.mean(axis=0)) / 2
-        unit = max(float(np.square(rows).sum(axis=1).max()) for rows in (one, two)) / one.shape[1] + 1
+        unit = max(float(_with_itself(rows).max()) for rows in (one, two))
         return Moved.of(one, middle, unit), Moved.of(two, middle, unit)
 
     def whole(self, one: Moved, two: Moved) -> float:
@@ -75,7 +75,7 @@ class Cubic:
         found = l3 * m + 3 * l2 * m1 + 3 * l1 * m2 + n * m3 + 3 * pairs
         if one is two:
             twice = 2 * one.lift
-            own = (np.square(one.rows).sum(axis=1) / one.rows.shape[1] + 1) / one.unit - twice
+            own = _with_itself(one.rows) / one.unit - twice
             found -= float((twice**3 + 3 * own * twice**2).sum())
         return found * one.unit**3
 
@@ -91,7 +91,12 @@ class Cubic:
 
     def alone(self, rows: Floats) -> Floats:
         """k(x, x)."""
-        return np.asarray((np.square(rows).sum(axis=1) / rows.shape[1] + 1) ** 3)
+        return np.asarray(_with_itself(rows) ** 3)
+
+
+def _with_itself(rows: Floats) -> Floats:
+    """x·x/d + 1 of each row (n,)."""
+    return np.asarray(lengths(rows) / rows.shape[1] + 1)
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,12 @@ def loss_curve(losses: NDArray[np.float64], out: Path) -> None:
 def ship(data: Path, model: Path, out: Path) -> None:
     """Copy a model, its facts and its sheets to where they ship from; the card's words and a control branch stay."""
     for old in out.iterdir() if out.is_dir() else ():
-        if old.name not in KEPT:
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        if old.name in KEPT:
+            continue
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
     shutil.copytree(model, out, dirs_exist_ok=True)
     facts = json.loads((model.parent / "training.json").read_text(encoding="utf-8"))
     (out / "training.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")

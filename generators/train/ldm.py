@@ -375,7 +375,8 @@ def main() -> None:
     parser.add_argument("--autoencoder", type=Path, required=True, help="folder of the trained autoencoder")
     clip_argument(parser)
     parser.add_argument("--signs", type=Path, help="folder of a dataset whose signs are shown too")
-    told = "FAMILY=TIMES: how often as often its scenes are shown (default: signs=2)"
+    usual = ", ".join(f"{family}={times:g}" for family, times in OFTEN.items())
+    told = f"FAMILY=TIMES: how often as often its scenes are shown (default: {usual})"
     parser.add_argument("--often", nargs="+", type=frequency, default=list(OFTEN.items()), help=told)
     parser.add_argument("--early", type=float, default=0.02, help="share of the minutes after which to keep a copy")
     chosen = vars(parser.parse_args())
